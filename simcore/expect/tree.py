@@ -1,0 +1,137 @@
+"""What an expectation is once read: a tree of small frozen parts that print in normal form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+COUNTS = ("sent", "delivered", "lost", "in_flight")
+REASONS = ("loss", "queue_full", "link_down", "node_down")
+SERIES = ("latency", "network", "queueing", "computing", "end_to_end")
+FUNCTIONS = ("p50", "p90", "p95", "p99", "mean", "min", "max", "count", "sum")
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "<=": lambda a, b: a <= b,
+    ">=": lambda a, b: a >= b,
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    ">": lambda a, b: a > b,
+}
+
+# A dimension is the exponents of (time, size, rate); None is unknown and goes with anything.
+Dimension = tuple[int, int, int] | None
+PLAIN: Dimension = (0, 0, 0)
+TIME: Dimension = (1, 0, 0)
+SIZE: Dimension = (0, 1, 0)
+RATE: Dimension = (0, 0, 1)
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A number; `text` is how it was written, without spaces."""
+
+    value: float
+    dimension: Dimension
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many messages were sent, delivered, lost (for one reason), or are in flight."""
+
+    what: str
+    reason: str | None = None
+    kind: str | None = None
+
+    def __str__(self) -> str:
+        reason = f".{self.reason}" if self.reason else ""
+        if self.kind is None:
+            return self.what + reason
+        quoted = self.what == "lost" and self.reason is None and self.kind in REASONS
+        return f"{self.what}{reason}.{_quote(self.kind, force=quoted)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A statistic of a series: of a part of the latency, or of a measurement (`record`)."""
+
+    function: str
+    series: str
+    name: str | None = None
+
+    def __str__(self) -> str:
+        name = "" if self.name is None else f".{_quote(self.name)}"
+        return f"{self.function}({self.series}{name})"
+
+
+@dataclass(frozen=True, slots=True)
+class Negative:
+    operand: Node
+
+    def __str__(self) -> str:
+        return f"-{_wrap(self.operand, 3)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    operator: str
+    left: Node
+    right: Node
+
+    def __str__(self) -> str:
+        level = _level(self)
+        return f"{_wrap(self.left, level)} {self.operator} {_wrap(self.right, level + 1)}"
+
+
+Node = Literal | Count | Value | Negative | Operation
+
+
+def _level(node: Node) -> int:
+    """How tightly a node binds when printed: 1 sums, 2 products, 3 all else."""
+    if isinstance(node, Operation):
+        return 1 if node.operator in "+-" else 2
+    return 3
+
+
+def _wrap(node: Node, level: int) -> str:
+    return f"({node})" if _level(node) < level else str(node)
+
+
+def _quote(name: str, force: bool = False) -> str:
+    if _IDENTIFIER.fullmatch(name) and not force:
+        return name
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """A comparison that a run passes or fails; `str()` prints it in normal form."""
+
+    left: Node
+    comparison: str
+    right: Node
+    dimension: Dimension
+    text: str = field(compare=False)
+    """As written in the scenario."""
+
+    def __str__(self) -> str:
+        return f"{self.left} {self.comparison} {self.right}"
+
+    def terms(self) -> tuple[Count | Value, ...]:
+        """What it asks of the run, each once, in order of appearance."""
+        return tuple(dict.fromkeys([*_terms(self.left), *_terms(self.right)]))
+
+
+def _terms(node: Node) -> Iterator[Count | Value]:
+    if isinstance(node, Operation):
+        yield from _terms(node.left)
+        yield from _terms(node.right)
+    elif isinstance(node, Negative):
+        yield from _terms(node.operand)
+    elif not isinstance(node, Literal):
+        yield node
