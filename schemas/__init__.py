@@ -1,0 +1,1 @@
+"""The published JSON Schemas, installed with simcore so that any program can find them."""

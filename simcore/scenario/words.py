@@ -1,0 +1,261 @@
+"""Schema errors in plain words: which value is wrong, and what was expected of it.
+
+`jsonschema` describes its own keywords ("is not valid under any of the given schemas"). A
+person wants to know what to write. Each error becomes one or more findings that name the
+smallest wrong thing; of alternatives, only the one that was evidently meant is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jsonschema.exceptions import ValidationError
+
+from simcore.plugins import Path as KeyPath
+from simcore.scenario.formats import DESCRIBED, UnknownNode, is_number, refusal
+from simcore.scenario.problems import did_you_mean, shorten
+
+_TYPES = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "nothing",
+}
+_AT_KEY = "propertyNames"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a schema does not allow.
+
+    Args:
+        path: where it is; also what has to go for the rest to be usable.
+        message: what is wrong.
+        at_key: the key is wrong rather than its value.
+        word: the word that is unknown, if one is.
+        candidates: what could have been meant by it.
+        suggestion: what was meant, where that is already known.
+        missing: the key that is absent, if one is.
+    """
+
+    path: KeyPath
+    message: str
+    at_key: bool = False
+    word: str | None = None
+    candidates: tuple[str, ...] = ()
+    suggestion: str | None = None
+    missing: str | None = None
+
+
+def findings(errors: Iterable[ValidationError]) -> list[Finding]:
+    """All errors in plain words, without those that only follow from another."""
+    found = list(dict.fromkeys(item for error in errors for item in _explain(error)))
+    return [item for item in found if item.missing is None or not _misspelt(item, found)]
+
+
+def _misspelt(missing: Finding, found: Sequence[Finding]) -> bool:
+    """Whether a missing key is there, spelt wrongly, and reported as unknown."""
+    assert missing.missing is not None
+    return any(
+        item.word is not None
+        and item.at_key
+        and item.path[:-1] == missing.path
+        and did_you_mean(item.word, (missing.missing,)) is not None
+        for item in found
+    )
+
+
+def show(value: Any) -> str:
+    """A value as a message names it: scalars as written, containers by their kind."""
+    if isinstance(value, (Mapping, list)) or value is None:
+        return kind(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return shorten(repr(value), 60)
+
+
+def kind(value: Any) -> str:
+    """What sort of value it is: a mapping, a list, text, a number, true or false, nothing."""
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "text" if isinstance(value, str) else "a number"
+
+
+def _explain(error: ValidationError) -> Iterator[Finding]:
+    path: KeyPath = tuple(error.absolute_path)
+    keyword = error.validator
+    rule: Any = error.validator_value
+    schema: Mapping[str, Any] = error.schema if isinstance(error.schema, Mapping) else {}
+    value: Any = error.instance
+    schema_path = list(error.absolute_schema_path)
+    if _AT_KEY in schema_path[:-1] and isinstance(value, str):
+        message = schema.get("errorMessage", f"the key {show(value)} is not allowed")
+        yield Finding((*path, value), message, at_key=True)
+    elif keyword == "type":
+        yield Finding(path, _wrong_type(value, [schema]))
+    elif keyword == "required":
+        for key in rule:
+            if key not in value:
+                yield Finding(path, f"missing key {key!r}", missing=key)
+    elif keyword in ("additionalProperties", "unevaluatedProperties"):
+        yield from _unknown_keys(path, value, schema)
+    elif keyword in ("enum", "const"):
+        yield _not_listed(path, value, rule if keyword == "enum" else [rule])
+    elif keyword == "format":
+        cause = error.cause
+        hint = cause.suggestion if isinstance(cause, UnknownNode) else None
+        yield Finding(path, str(cause or error.message), suggestion=hint)
+    elif keyword in ("anyOf", "oneOf"):
+        yield from _alternatives(error, path, schema)
+    else:
+        message = schema.get("errorMessage") or _limit(keyword, rule, value)
+        yield Finding(path, message or shorten(error.message))
+
+
+def _wrong_type(value: Any, schemas: Sequence[Mapping[str, Any]]) -> str:
+    expected: list[str] = []
+    container = False
+    for schema in schemas:
+        types = schema.get("type", [])
+        for name in [types] if isinstance(types, str) else types:
+            form = str(schema.get("format"))
+            refused = refusal(form, value) if is_number(value) else None
+            if refused is not None:
+                return refused
+            word = DESCRIBED.get(form) if name == "string" else None
+            expected.append(word or _TYPES[name])
+            container = container or name in ("object", "array")
+    wanted = " or ".join(dict.fromkeys(expected))
+    if container:
+        return f"expected {wanted}, got {kind(value)}"
+    return f"must be {wanted}, got {show(value)}"
+
+
+def _unknown_keys(path: KeyPath, value: Any, schema: Mapping[str, Any]) -> Iterator[Finding]:
+    known = schema.get("properties", {})
+    free = tuple(key for key in known if key not in value)
+    for key in value:
+        if key not in known:
+            yield Finding((*path, key), "unknown key", at_key=True, word=key, candidates=free)
+
+
+def _not_listed(path: KeyPath, value: Any, allowed: Sequence[Any]) -> Finding:
+    listed = ", ".join(str(item) if isinstance(item, str) else show(item) for item in allowed)
+    wanted = listed if len(allowed) == 1 else f"one of {listed}"
+    words = tuple(item for item in allowed if isinstance(item, str))
+    word = value if isinstance(value, str) else None
+    return Finding(path, f"must be {wanted}, got {show(value)}", word=word, candidates=words)
+
+
+def _limit(keyword: object, rule: Any, value: Any) -> str | None:
+    if keyword == "minimum":
+        return f"must be at least {rule}, got {show(value)}"
+    if keyword == "maximum":
+        return f"must be at most {rule}, got {show(value)}"
+    if keyword == "exclusiveMinimum":
+        return f"must be greater than {rule}, got {show(value)}"
+    if keyword == "exclusiveMaximum":
+        return f"must be less than {rule}, got {show(value)}"
+    if keyword in ("minItems", "minLength", "minProperties"):
+        if not value:
+            return "must not be empty"
+        return f"must have at least {rule} {_parts(keyword)}, has {len(value)}"
+    if keyword in ("maxItems", "maxLength", "maxProperties"):
+        return f"must have at most {rule} {_parts(keyword)}, has {len(value)}"
+    if keyword == "uniqueItems":
+        return "holds the same thing twice"
+    if keyword == "pattern":
+        return f"{show(value)} does not match {rule}"
+    if keyword == "dependentRequired":
+        lacking = [
+            (key, other)
+            for key, others in rule.items()
+            for other in others
+            if key in value and other not in value
+        ]
+        return "; ".join(f"{key!r} needs {other!r} as well" for key, other in lacking)
+    if keyword == "not":
+        return "is not allowed in this combination"
+    return None
+
+
+def _parts(keyword: object) -> str:
+    if str(keyword).endswith("Items"):
+        return "items"
+    return "characters" if str(keyword).endswith("Length") else "keys"
+
+
+def _alternatives(
+    error: ValidationError, path: KeyPath, schema: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """Findings of the alternative that was meant; of all, where none or several were."""
+    branches: dict[int, list[ValidationError]] = {}
+    for inner in error.context or ():
+        branches.setdefault(int(inner.schema_path[0]), []).append(inner)
+    options: Any = error.validator_value
+    if not branches:  # oneOf, and more than one holds
+        yield Finding(path, schema.get("errorMessage") or _only_one(options))
+        return
+    fitting = {
+        index: errors
+        for index, errors in branches.items()
+        if not any(e.validator == "type" and not e.relative_path for e in errors)
+    }
+    if not fitting:
+        yield Finding(path, _wrong_type(error.instance, [o for o in options if "type" in o]))
+        return
+    best = max(
+        fitting, key=lambda index: _closeness(error.instance, options[index], fitting[index])
+    )
+    if _all_absent(error.instance, fitting, options):
+        needed = " or ".join(
+            " and ".join(repr(key) for key in options[index]["required"]) for index in fitting
+        )
+        yield Finding(path, schema.get("errorMessage") or f"needs {needed}")
+        return
+    for inner in fitting[best]:
+        yield from _explain(inner)
+
+
+def _closeness(value: Any, option: Mapping[str, Any], errors: Sequence[ValidationError]) -> Any:
+    """How likely an alternative was meant: keys in common first, then fewest errors."""
+    shared = 0
+    if isinstance(value, Mapping):
+        named = {*option.get("properties", {}), *option.get("required", [])}
+        shared = len(named & set(value))
+        for key, wanted in option.get("properties", {}).items():
+            if key in value and isinstance(wanted, Mapping) and "const" in wanted:
+                shared += 100 if wanted["const"] == value[key] else -100
+    return shared, -len(errors)
+
+
+def _all_absent(
+    value: Any, fitting: Mapping[int, Sequence[ValidationError]], options: Sequence[Any]
+) -> bool:
+    """Whether each alternative asks only for keys of which none is there."""
+    return len(fitting) > 1 and all(
+        errors[0].validator == "required"
+        and not errors[0].relative_path
+        and not set(options[index].get("required", ())) & set(value)
+        for index, errors in fitting.items()
+    )
+
+
+def _only_one(options: Sequence[Any]) -> str:
+    named = [
+        " and ".join(repr(key) for key in option["required"])
+        for option in options
+        if isinstance(option, Mapping) and option.get("required")
+    ]
+    return f"give only one of {', '.join(named)}" if named else "fits more than one form"
