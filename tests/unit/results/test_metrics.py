@@ -1,4 +1,4 @@
-"""Figures of the run told in conftest, each computed there by hand."""
+"""Figures of the run told in by_hand, each computed there by hand."""
 
 from __future__ import annotations
 
