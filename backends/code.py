@@ -1,0 +1,57 @@
+"""Loading the models and services that a scenario names: `file.py:name`, beside the YAML.
+
+The file's folder is importable while it loads, so that a model may import its neighbours.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from simcore.errors import UsageError
+
+
+def load_object(reference: str, base: Path) -> Any:
+    """What `file.py:name` stands for.
+
+    Args:
+        reference: a Python file relative to `base`, a colon, and a name in it.
+        base: the scenario's folder.
+
+    Raises:
+        UsageError: no such file or name, or the file raises when it is imported.
+    """
+    file, _, name = reference.rpartition(":")
+    path = (base / file).resolve()
+    module = _load_module(path, reference)
+    try:
+        return getattr(module, name)
+    except AttributeError:
+        raise UsageError(f"{reference}: {path.name} has no {name!r}") from None
+
+
+def _load_module(path: Path, reference: str) -> ModuleType:
+    # One module per file and process, under a name that no installed package has.
+    name = f"_simcore_model_{sha256(str(path).encode()).hexdigest()[:12]}_{path.stem}"
+    module = sys.modules.get(name)
+    if module is not None:
+        return module
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise UsageError(f"{reference}: there is no Python file {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    folder = str(path.parent)
+    sys.path.insert(0, folder)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise UsageError(f"{reference}: importing it raised {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(folder)
+    return module

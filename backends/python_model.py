@@ -1,0 +1,127 @@
+"""`implementation: python_model`: models and services inside simcore's own process.
+
+A model is a generator function and runs as a SimPy process. A service goes through the same
+reactive rounds as in a process or a container, so that its digest is the same there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from simcore.errors import UsageError
+from simcore.node import Node
+from simcore.participant import Reactive, ReactiveNode
+from simcore.payload import freeze
+from simcore.plugins import Determinism, Path
+from simcore.protocol.service import ServiceHost
+
+from .code import load_object
+
+if TYPE_CHECKING:
+    from simcore.federation import Federation
+    from simcore.scenario.check import Checker
+    from simcore.scenario.model import NodeSpec
+
+_CALLABLE = re.compile(r".+\.py:[A-Za-z_]\w*", re.ASCII)
+
+
+class PythonModel:
+    """Plug-in `implementation: python_model`."""
+
+    name = "python_model"
+    determinism: Determinism = "exact"
+    schema: Mapping[str, Any] = {
+        "type": "object",
+        "description": "A Python model or service in simcore's own process. A node with neither only "
+        "receives, or forwards what is routed over it.",
+        "additionalProperties": False,
+        "properties": {
+            "model": {
+                "type": "string",
+                "description": "A generator function that takes a node, as file.py:function, "
+                "relative to the scenario.",
+                "examples": ["my_models.py:sensor"],
+            },
+            "service": {
+                "type": "string",
+                "description": "A service class, as file.py:Class relative to the scenario, or the "
+                "name of an installed service.",
+                "examples": ["my_services.py:Classifier", "echo"],
+            },
+            "workers": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 10000,
+                "default": 1,
+                "description": "Computations of the service that run at the same time.",
+            },
+            "queue": {
+                "type": "integer",
+                "minimum": 0,
+                "description": "Computations that may wait for a worker; one more is rejected. "
+                "Unbounded without it.",
+            },
+        },
+    }
+
+    def check(self, value: Any, path: Path, checker: Checker) -> None:
+        """Report what is missing or impossible, without importing it."""
+        model, service = value.get("model"), value.get("service")
+        if model is not None and service is not None:
+            checker.problem((*path, "service"), "a node has a model or a service, not both")
+        for key in ("workers", "queue"):
+            if key in value and service is None:
+                checker.problem((*path, key), f"{key!r} has no effect without 'service'")
+        if model is not None:
+            if _CALLABLE.fullmatch(model):
+                checker.check_callable((*path, "model"), model, kind="function")
+            else:
+                checker.problem((*path, "model"), f"{model!r} is no model: write file.py:function")
+        if service is not None:
+            self._check_service(service, (*path, "service"), checker)
+
+    def _check_service(self, service: str, path: Path, checker: Checker) -> None:
+        if _CALLABLE.fullmatch(service):
+            checker.check_callable(path, service, kind="class")
+            return
+        known = checker.plugins.service_names()
+        if service not in known:
+            checker.problem(
+                path,
+                f"unknown service {service!r}: write file.py:Class, or one of {', '.join(known) or 'none'}",
+                service,
+                known,
+            )
+
+    def attach(self, federation: Federation, spec: NodeSpec) -> Node:
+        """Make the node; the code it names is imported now."""
+        options = spec.options
+        base = federation.scenario.base
+        if "model" in options:
+            model = load_object(options["model"], base)
+            if not callable(model):
+                raise UsageError(f"{options['model']} is not a function")
+            return Node(federation, spec, model)
+        if "service" not in options:
+            return Node(federation, spec)
+        name = options["service"]
+        service = load_object(name, base) if ":" in name else federation.plugins.services[name]
+
+        def make() -> Reactive:
+            return ServiceHost(
+                service(),
+                name=spec.name,
+                seed=federation.seed,
+                config=spec.config,
+                workers=options.get("workers", 1),
+                queue=options.get("queue"),
+                freeze=freeze,
+            )
+
+        return ReactiveNode(federation, spec, make)
+
+    def doctor(self) -> tuple[bool, str]:
+        """Always works."""
+        return True, "built in"

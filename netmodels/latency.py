@@ -1,0 +1,398 @@
+"""The latency network: links with delay, loss, rate and queue, and routes over them.
+
+A message on a single link without state costs one entry of the calendar. A link with state
+(a transmitter, an order to keep, a delay that may be zero) takes its messages at the end of
+the instant, in the order (source, counter), so that nothing depends on who ran first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from simcore.calendar import ARRIVAL
+from simcore.errors import SendError, UnitError
+from simcore.message import Fate, Message
+from simcore.network import Disturbance, LinkMetrics, Network, Path
+from simcore.plugins import Determinism
+from simcore.streams import stream
+from .links import SCHEMA, LinkSpec, read_link
+from .routing import Route, Routes
+from .transmission import LOST, Transit, Transmitter, transit
+
+if TYPE_CHECKING:
+    from simcore.federation import Federation
+    from simcore.node import Node
+    from simcore.plugins import Path as Place
+    from simcore.scenario.check import Checker
+    from simcore.scenario.model import Scenario
+
+
+class Link:
+    """One direction between two nodes.
+
+    Attributes:
+        name: "a->b".
+        disturbances: faults that hold now.
+    """
+
+    __slots__ = (
+        "bytes", "delivered", "destination", "disturbances", "entered", "last_arrival", "lost",
+        "name", "refused", "severed", "source", "spec", "transmitter",
+    )  # fmt: skip
+
+    def __init__(self, source: Node, destination: Node, spec: LinkSpec, transmitter: Transmitter | None) -> None:
+        self.name = f"{source.name}->{destination.name}"
+        self.source = source
+        self.destination = destination
+        self.spec = spec
+        self.transmitter = transmitter
+        self.disturbances: list[Disturbance] = []
+        self.last_arrival = 0
+        self.entered = 0
+        self.delivered = 0
+        self.bytes = 0
+        self.lost = 0
+        self.refused = 0
+        self.severed = 0
+
+
+class _Hop:
+    """What one source's messages need on one link."""
+
+    __slots__ = ("chance", "link", "transit")
+
+    def __init__(self, link: Link, source: Node, seed: int) -> None:
+        owner, purpose = f"link {link.name}", source.name
+        self.link = link
+        self.transit: Transit = transit(link.spec.loss, link.spec.delay, stream(seed, owner, purpose))
+        # Losses of a fault come from a stream of their own: a fault changes no other number.
+        self.chance: Callable[[], float] | None = None
+
+    def degraded(self, seed: int, source: Node) -> float:
+        """A number from 0 to 1 that decides over a degraded link's additional loss."""
+        if self.chance is None:
+            self.chance = stream(seed, f"link {self.link.name}", f"{source.name} degraded").random
+        return self.chance()
+
+
+class _Direct(Path):
+    """A path of one link without state."""
+
+    def __init__(self, network: LatencyNetwork, receiver: Node, hop: _Hop) -> None:
+        self.receiver = receiver
+        self._network = network
+        self._hop = hop
+        self._link = hop.link
+        self._transit = hop.transit
+        self._push = network.calendar.push
+        self._deliver = network.federation.deliver
+        self._arrived = self._arrive
+
+    def enter(self, message: Message) -> None:
+        link = self._link
+        link.entered += 1
+        link.bytes += message.size
+        delay = self._transit() if not link.disturbances else self._network.disturbed(self._hop, message)
+        if delay < 0:
+            self._network.lost_by_chance(link, message)
+            return
+        now = message.sent
+        self._push(
+            (now + delay, ARRIVAL, now, message.source_order, message.number, self._arrived, message)
+        )
+
+    def _arrive(self, message: Message) -> None:
+        self._link.delivered += 1
+        self._deliver(message)
+
+
+class _Route(Path):
+    """A path of several links, or of one with state."""
+
+    def __init__(self, network: LatencyNetwork, receiver: Node, hops: tuple[_Hop, ...]) -> None:
+        self.receiver = receiver
+        self._network = network
+        self._hops = hops
+        self._waits = tuple(hop.link.spec.waits for hop in hops)
+        self._traced = len(hops) > 1
+        self._arrived = self._arrive
+
+    def enter(self, message: Message) -> None:
+        if self._waits[message.hop]:
+            self._network.federation.stage(message)
+        else:
+            self.release(message)
+
+    def release(self, message: Message) -> None:
+        network = self._network
+        hop = self._hops[message.hop]
+        link = hop.link
+        now = network.calendar.current()
+        link.entered += 1
+        link.bytes += message.size
+        disturbances = link.disturbances
+        if any(each.down for each in disturbances):
+            self._lost(message, link, now, Fate.LINK_DOWN)
+            return
+        sent, queued = now, message.queued
+        if link.transmitter is not None:
+            rates = [each.rate for each in disturbances if each.rate is not None]
+            end = link.transmitter.accept(now, message, link, min(rates, default=link.transmitter.rate))
+            if end is None:
+                self._lost(message, link, now, Fate.QUEUE_FULL)
+                return
+            sent = end
+        delay = hop.transit() if not disturbances else network.disturbed(hop, message)
+        if delay < 0:
+            self._lost(message, link, now, Fate.LOSS)
+            return
+        arrival = sent + delay
+        if link.spec.ordered:
+            link.last_arrival = arrival = max(arrival, link.last_arrival)
+        if self._traced:
+            waited = message.queued - queued
+            network.federation.recorder.hop(message, link.name, now, waited, sent - now - waited, arrival)
+        network.calendar.push(
+            (arrival, ARRIVAL, message.sent, message.source_order, message.number, self._arrived, message)
+        )
+
+    def _lost(self, message: Message, link: Link, now: int, fate: Fate) -> None:
+        if self._traced:
+            self._network.federation.recorder.hop(message, link.name, now, 0, 0, None)
+        self._network.lose(link, message, fate)
+
+    def _arrive(self, message: Message) -> None:
+        if message.fate:
+            return  # lost with its link while it was being transmitted
+        link = self._hops[message.hop].link
+        link.delivered += 1
+        federation = self._network.federation
+        if message.hop + 1 == len(self._hops):
+            federation.deliver(message)
+        elif link.destination.down:
+            federation.lose(message, Fate.NODE_DOWN)
+        else:
+            message.hop += 1
+            self.enter(message)
+
+
+class LatencyNetwork(Network):
+    """The links and routes of one run; links are made when a message first needs them."""
+
+    def __init__(self, federation: Federation, scenario: Scenario) -> None:
+        self.federation = federation
+        self.calendar = federation.calendar
+        self._scenario = scenario
+        self._specs: dict[tuple[int, int], tuple[int, LinkSpec]] = {}
+        self._links: dict[tuple[int, int], Link] = {}
+        self._media: dict[int, Transmitter] = {}
+        self._routes = self._read(scenario)
+
+    def _read(self, scenario: Scenario) -> Routes:
+        for index, entry in enumerate(scenario.network["links"]):
+            spec = read_link(entry, scenario.base)
+            for pair in _pairs(scenario, spec):
+                self._specs.setdefault(pair, (index, spec))
+        fixed: dict[tuple[int, int], Route] = {}
+        for route in scenario.network.get("routes", ()):
+            via = tuple(scenario.select(name)[0].order for name in route["via"])
+            for source in scenario.select(route["from"]):
+                for destination in scenario.select(route["to"]):
+                    fixed[source.order, destination.order] = (source.order, *via, destination.order)
+        return Routes(self._specs, fixed)
+
+    def path(self, source: Node, destination: Node) -> Path:
+        """The path of fewest links, or the one set by hand."""
+        route = self._routes.find(source.order, destination.order)
+        if route is None:
+            raise SendError(
+                f"to {destination.name}: no links lead there from {source.name}", node=source.name
+            )
+        links = [self._link(pair) for pair in zip(route, route[1:], strict=False)]
+        hops = tuple(_Hop(link, source, self.federation.seed) for link in links)
+        if len(hops) == 1 and not links[0].spec.waits:
+            return _Direct(self, destination, hops[0])
+        return _Route(self, destination, hops)
+
+    def _link(self, pair: tuple[int, int]) -> Link:
+        link = self._links.get(pair)
+        if link is None:
+            index, spec = self._specs[pair]
+            names, nodes = self.federation.names, self.federation.nodes
+            source, destination = nodes[names[pair[0]]], nodes[names[pair[1]]]
+            link = self._links[pair] = Link(source, destination, spec, self._transmitter(index, spec))
+        return link
+
+    def _transmitter(self, index: int, spec: LinkSpec) -> Transmitter | None:
+        if spec.rate is None:
+            return None
+        if not spec.shared:
+            return Transmitter(spec.rate, spec.queue)
+        return self._media.setdefault(index, Transmitter(spec.rate, spec.queue))
+
+    # -- losses and faults
+
+    def lose(self, link: Link, message: Message, fate: Fate) -> None:
+        """Lose a message on a link now."""
+        if fate is Fate.LOSS:
+            link.lost += 1
+        elif fate is Fate.QUEUE_FULL:
+            link.refused += 1
+        else:
+            link.severed += 1
+        self.federation.lose(message, fate)
+
+    def lost_by_chance(self, link: Link, message: Message) -> None:
+        """Lose a message that chance, or a link that is down, did not let through."""
+        down = any(each.down for each in link.disturbances)
+        self.lose(link, message, Fate.LINK_DOWN if down else Fate.LOSS)
+
+    def disturbed(self, hop: _Hop, message: Message) -> int:
+        """Delay (ns) of a message on a disturbed link, or `LOST`."""
+        link = hop.link
+        if any(each.down for each in link.disturbances):
+            return LOST
+        delay = hop.transit()
+        through = 1.0
+        for each in link.disturbances:
+            through *= 1.0 - each.loss
+            if delay >= 0:
+                delay += each.delay
+        if through < 1.0 and hop.degraded(self.federation.seed, message.sender) >= through:
+            return LOST
+        return delay
+
+    def disturb(self, source: str, destination: str, disturbance: Disturbance) -> None:
+        """Begin a fault; when the link goes down, what is being transmitted or waits is lost."""
+        link = self._named(source, destination)
+        link.disturbances.append(disturbance)
+        if disturbance.down and link.transmitter is not None:
+            for message in link.transmitter.drop(self.calendar.current(), link):
+                self.lose(link, message, Fate.LINK_DOWN)
+
+    def restore(self, source: str, destination: str, disturbance: Disturbance) -> None:
+        """End a fault."""
+        self._named(source, destination).disturbances.remove(disturbance)
+
+    def _named(self, source: str, destination: str) -> Link:
+        nodes = self.federation.nodes
+        return self._link((nodes[source].order, nodes[destination].order))
+
+    # -- figures
+
+    def metrics(self, end: int) -> Iterator[LinkMetrics]:
+        """Figures of each link that was used; those of a shared medium stand at each of its links."""
+        for _, link in sorted(self._links.items()):
+            busy, mean, longest = 0, 0.0, 0
+            if link.transmitter is not None:
+                busy, mean = link.transmitter.usage(end)
+                longest = link.transmitter.longest
+            yield LinkMetrics(
+                link.name, link.source.name, link.destination.name, link.entered, link.delivered,
+                link.lost, link.refused, link.severed, link.bytes, busy, mean, longest,
+            )  # fmt: skip
+
+    def lookahead(self) -> Mapping[tuple[str, str], int]:
+        """Least delay of each link."""
+        names = self.federation.names
+        return {(names[a], names[b]): spec.delay.infimum for (a, b), (_, spec) in self._specs.items()}
+
+
+def _pairs(scenario: Scenario, spec: LinkSpec) -> Iterable[tuple[int, int]]:
+    first, second = (scenario.select(name) for name in spec.ends)
+    for a in first:
+        for b in second:
+            if a.order != b.order:
+                yield a.order, b.order
+                if spec.both:
+                    yield b.order, a.order
+
+
+class Latency:
+    """Plug-in `model: latency`."""
+
+    name = "latency"
+    determinism: Determinism = "exact"
+    schema: Mapping[str, Any] = SCHEMA
+
+    def check(self, value: Any, path: Place, checker: Checker) -> None:
+        """Report unknown nodes, links that stand twice, and keys without effect."""
+        seen: dict[tuple[str, str], int] = {}
+        for index, entry in enumerate(value.get("links", ())):
+            self._check_link(entry, (*path, "links", index), index, seen, checker)
+        for index, route in enumerate(value.get("routes", ())):
+            self._check_route(route, (*path, "routes", index), seen, checker)
+
+    def _check_link(
+        self, entry: Mapping[str, Any], place: Place, index: int, seen: dict[tuple[str, str], int], checker: Checker
+    ) -> None:
+        if "delay" in entry:
+            try:
+                read_link({"between": ["a", "b"], "delay": entry["delay"]}, checker.base)
+            except UnitError as error:
+                checker.problem((*place, "delay"), str(error))
+        for key in ("queue", "shared"):
+            if key in entry and "rate" not in entry:
+                checker.problem((*place, key), f"{key!r} has no effect without 'rate'")
+        ends = entry.get("between") or [entry.get("from"), entry.get("to")]
+        places = [("between", 0), ("between", 1)] if "between" in entry else [("from",), ("to",)]
+        known = [
+            name is not None and checker.check_node_reference((*place, *where), name)
+            for name, where in zip(ends, places, strict=True)
+        ]
+        if all(known):
+            self._check_pairs(ends, "between" in entry, place, index, seen, checker)
+
+    def _check_pairs(
+        self, ends: Any, both: bool, place: Place, index: int, seen: dict[tuple[str, str], int], checker: Checker
+    ) -> None:
+        first, second = (checker.members(name) for name in ends)
+        if len(first) * len(second) > MAX_PAIRS:
+            checker.problem(place, f"stands for more than {MAX_PAIRS:,} links: connect the groups through a node")
+            return
+        pairs = [(a, b) for a in first for b in second if a != b]
+        if not pairs:
+            checker.problem(place, "connects a node with itself")
+        for pair in [*pairs, *((b, a) for a, b in pairs if both)]:
+            if seen.setdefault(pair, index) != index:
+                checker.problem(
+                    place, f"a second link from {pair[0]} to {pair[1]}: links[{seen[pair]}] is the first"
+                )
+                return
+
+    def _check_route(
+        self, route: Mapping[str, Any], place: Place, links: Mapping[tuple[str, str], int], checker: Checker
+    ) -> None:
+        ends = [route.get("from"), route.get("to")]
+        known = [
+            name is not None and checker.check_node_reference((*place, key), name)
+            for key, name in zip(("from", "to"), ends, strict=True)
+        ]
+        via = list(route.get("via", ()))
+        for index, name in enumerate(via):
+            known.append(checker.check_node_reference((*place, "via", index), name))
+            if known[-1] and checker.members(name) != (name,):
+                checker.problem((*place, "via", index), f"{name} is a group: name one of its nodes")
+                known[-1] = False
+        if not all(known):
+            return
+        for source in checker.members(ends[0]):
+            for destination in checker.members(ends[1]):
+                way = [source, *via, destination]
+                for pair in zip(way, way[1:], strict=False):
+                    if pair not in links:
+                        checker.problem(place, f"no link from {pair[0]} to {pair[1]}")
+                        return
+
+    def build(self, federation: Federation, scenario: Scenario) -> LatencyNetwork:
+        """Make the network of one run."""
+        return LatencyNetwork(federation, scenario)
+
+    def doctor(self) -> tuple[bool, str]:
+        """Always works."""
+        return True, "built in"
+
+
+MAX_PAIRS = 2_000_000
+"""Links that one entry may stand for."""

@@ -1,0 +1,81 @@
+"""The end of each instant.
+
+Models at the same instant run in SimPy's order, which says nothing about the scenario. What
+must not depend on it (who enters a queue first, what a service sees, messages without delay)
+waits until everything else at this instant is over. One arbiter per environment, shared by
+all federations in it, owns the only event that is scheduled behind all others.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from simpy import Environment
+from simpy.events import Event, EventPriority
+
+if TYPE_CHECKING:
+    from simcore.federation import Federation
+
+LAST = EventPriority(1_000_000)
+"""Behind every priority that a model uses (SimPy: 0 urgent, 1 normal)."""
+
+_arbiters: WeakKeyDictionary[Environment, Arbiter] = WeakKeyDictionary()
+
+
+def arbiter_of(env: Environment) -> Arbiter:
+    """The arbiter of an environment, made on first use."""
+    arbiter = _arbiters.get(env)
+    if arbiter is None:
+        arbiter = _arbiters[env] = Arbiter()
+    return arbiter
+
+
+class Arbiter:
+    """Settles the instants of the federations that asked for it."""
+
+    def __init__(self) -> None:
+        self._asking: list[Federation] = []
+        self._event: Event | None = None
+        self._settling = False
+
+    def ask(self, federation: Federation) -> None:
+        """Settle the present instant of a federation, once everything else at it is over."""
+        if federation not in self._asking:
+            self._asking.append(federation)
+        if not federation.calendar.waking and not self._settling:
+            self._schedule(federation.env)
+
+    def _schedule(self, env: Environment) -> None:
+        if self._event is not None:
+            return
+        event = Event(env)
+        event._ok = True
+        event._value = None
+        event.callbacks = [self._run]
+        self._event = event
+        env.schedule(event, LAST)
+
+    def conclude(self, env: Environment) -> None:
+        """Settle at once if the environment has nothing more at this instant, else behind it.
+
+        Only from an event of the environment's own, where no process is active.
+        """
+        while self._asking and self._event is None:
+            if env.peek() <= env.now:
+                self._schedule(env)
+                return
+            self._settling = True
+            try:
+                self._round()
+            finally:
+                self._settling = False
+
+    def _run(self, event: Event) -> None:
+        self._event = None
+        self.conclude(event.env)
+
+    def _round(self) -> None:
+        asking, self._asking = self._asking, []
+        for federation in sorted(asking, key=lambda each: each.index):
+            federation.settle()

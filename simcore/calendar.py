@@ -1,0 +1,140 @@
+"""The federation's own calendar, in integer nanoseconds.
+
+SimPy's queue orders equal times by the order of scheduling, and its clock is a float as soon
+as a user says so. Neither may decide what happens in a run. So everything of a federation
+stands in this calendar, under keys that depend on the scenario alone, and one urgent event
+of the environment wakes it; it then handles all that is due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any
+
+from simpy import Environment
+from simpy.core import SimTime
+from simpy.events import URGENT, Event
+
+from simcore.units import MAX_TIME
+
+# At one instant: what changes the world, then arrivals, then what was announced for this
+# instant (answers whose computing ends), then timers.
+CONTROL, ARRIVAL, RELEASE, TIMER = range(4)
+
+Entry = tuple[int, int, int, int, int, Callable[[Any], None], Any]
+"""(time, rank, stamp, order, number, action, argument); the first five are unique."""
+
+_NEVER = MAX_TIME
+_WAKING = -1
+
+
+class _Wake(Event):
+    """An event that succeeds when its time comes, and can be scheduled again."""
+
+    def __init__(self, env: Environment) -> None:
+        super().__init__(env)
+        self._ok = True
+        self._value = None
+
+
+class Calendar:
+    """Entries in virtual time, and the wakes that make the environment reach them.
+
+    Args:
+        env: a plain SimPy environment; its present time becomes virtual time 0.
+        scale: nanoseconds per unit of the environment's time.
+        on_instant: called after all entries of one instant were handled, if `busy` was set.
+
+    Attributes:
+        now: the instant being handled, or the last one that was, in ns.
+        heap: the entries.
+        end: entries at or after this time (ns) are never handled.
+        waking: whether entries are being handled by a wake.
+        busy: have `on_instant` called after the present or next instant.
+    """
+
+    def __init__(self, env: Environment, scale: int, on_instant: Callable[[], None]) -> None:
+        self.env = env
+        self.scale = scale
+        self.heap: list[Entry] = []
+        self.now = 0
+        self.end = _NEVER
+        self.waking = False
+        self.busy = False
+        self._on_instant = on_instant
+        self._origin = env.now
+        self._seen: SimTime = env.now
+        self._armed_for = _NEVER
+        self._wake: _Wake | None = None
+        self._handler = self._handle
+
+    def current(self) -> int:
+        """Virtual time in ns, also for code that the environment runs between two wakes."""
+        seen = self.env.now
+        if seen != self._seen:
+            elapsed = seen - self._origin
+            exact = round(elapsed * self.scale)
+            # A float clock may sit a hair before or after an entry that it belongs to.
+            if self.heap:
+                exact = min(exact, self.heap[0][0])
+            self.now = max(self.now, exact)
+            self._seen = seen
+        return self.now
+
+    def push(self, entry: Entry) -> None:
+        """Add an entry; its time must not lie before the present instant."""
+        heappush(self.heap, entry)
+        if entry[0] < self._armed_for:
+            self._arm(entry[0])
+
+    def _arm(self, time: int) -> None:
+        if time >= self.end:
+            return
+        wake = _Wake(self.env)
+        self._schedule(wake, time)
+
+    def _schedule(self, wake: _Wake, time: int) -> None:
+        wake.callbacks = [self._handler]
+        self._wake = wake
+        self._armed_for = time
+        env = self.env
+        delay = self.env_time(time) - env.now
+        env.schedule(wake, URGENT, delay if delay > 0 else 0)
+
+    def _handle(self, event: Event) -> None:
+        if event is not self._wake:
+            return  # an earlier entry came up after this wake was scheduled
+        heap = self.heap
+        now = self._armed_for
+        self._armed_for = _WAKING
+        self.now = now
+        self._seen = self.env.now
+        self.waking = True
+        try:
+            while heap and heap[0][0] == now:
+                entry = heappop(heap)
+                entry[5](entry[6])
+            if self.busy:
+                self.busy = False
+                self._on_instant()
+        finally:
+            self.waking = False
+            self._armed_for = _NEVER
+            if heap and heap[0][0] < self.end:
+                self._schedule(event, heap[0][0])  # type: ignore[arg-type]
+
+    def handle_due(self) -> None:
+        """Handle what was entered for the present instant after its wake."""
+        heap, now = self.heap, self.now
+        while heap and heap[0][0] == now:
+            entry = heappop(heap)
+            entry[5](entry[6])
+
+    def is_due(self) -> bool:
+        """Whether an entry stands at the present instant."""
+        return bool(self.heap) and self.heap[0][0] == self.now
+
+    def env_time(self, time: int) -> SimTime:
+        """The environment's time at a virtual time (ns)."""
+        return time + self._origin if self.scale == 1 else time / self.scale + self._origin

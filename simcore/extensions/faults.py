@@ -1,0 +1,197 @@
+"""Faults: links that go down or degrade, nodes that crash and start again.
+
+Timed, drawn from streams of their own where a time is random, recorded, and part of the
+digest. A fault acts before everything else at its instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from simcore.distributions import SCHEMA as TIME
+from simcore.distributions import parse
+from simcore.errors import UnitError
+from simcore.network import Disturbance
+from simcore.plugins import Determinism, Path
+from simcore.streams import stream
+from simcore.units import duration, rate, ratio
+
+if TYPE_CHECKING:
+    from simcore.federation import Federation
+    from simcore.scenario.check import Checker
+
+_TRUE = {"const": True}
+_WHEN: dict[str, Any] = {
+    "at": {**TIME, "description": "When it begins: a virtual time, or a distribution that it is drawn from."},
+    "for": {**TIME, "description": "How long it lasts; to the end of the run without it."},
+}
+_LINK: dict[str, Any] = {
+    "type": "array",
+    "items": {"type": "string"},
+    "minItems": 2,
+    "maxItems": 2,
+    "description": "The two ends, nodes or groups; every link between them, in both directions.",
+}
+
+SCHEMA: dict[str, Any] = {
+    "type": "array",
+    "description": "What goes wrong, and when.",
+    "examples": [[{"at": "20s", "for": "5s", "link": ["gateway", "cloud"], "down": True}]],
+    "items": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["at"],
+        "oneOf": [
+            {"required": ["link", "down"]},
+            {"required": ["link", "degraded"]},
+            {"required": ["node", "crash"]},
+        ],
+        "properties": {
+            **_WHEN,
+            "link": _LINK,
+            "down": {
+                **_TRUE,
+                "description": "Nothing gets through: what enters, is being transmitted or waits is lost "
+                "(link_down); what has left the sender still arrives.",
+            },
+            "degraded": {
+                "type": "object",
+                "description": "The link gets worse.",
+                "additionalProperties": False,
+                "minProperties": 1,
+                "properties": {
+                    "loss": {"type": ["string", "number"], "format": "ratio", "description": "Additional loss."},
+                    "delay": {"type": "string", "format": "duration", "description": "Additional delay."},
+                    "rate": {"type": "string", "format": "rate", "description": "Rate instead of the link's own."},
+                },
+            },
+            "node": {"type": "string", "description": "A node, or a group: all its nodes."},
+            "crash": {
+                **_TRUE,
+                "description": "The node stops; with `for` it starts anew afterwards. Messages to it, or "
+                "over it, are lost meanwhile (node_down).",
+            },
+        },
+    },
+}
+
+
+class Faults:
+    """Plug-in `faults:`."""
+
+    name = "faults"
+    determinism: Determinism = "exact"
+    schema: Mapping[str, Any] = SCHEMA
+
+    def check(self, value: Any, path: Path, checker: Checker) -> None:
+        """Report unknown nodes, links that do not exist, and times that cannot be read."""
+        for index, fault in enumerate(value):
+            place = (*path, index)
+            for key in ("at", "for"):
+                if key in fault:
+                    try:
+                        parse(fault[key], checker.base)
+                    except UnitError as error:
+                        checker.problem((*place, key), str(error))
+            if "node" in fault:
+                checker.check_node_reference((*place, "node"), fault["node"])
+            if "link" in fault:
+                self._check_link(fault, place, checker)
+
+    def _check_link(self, fault: Mapping[str, Any], place: Path, checker: Checker) -> None:
+        ends = fault["link"]
+        known = [checker.check_node_reference((*place, "link", i), end) for i, end in enumerate(ends)]
+        network = checker.data.get("network", {})
+        if not isinstance(network, Mapping) or not all(known):
+            return
+        links = network.get("links")
+        if links is None:
+            checker.problem(
+                (*place, "link"), f"a network of model {network.get('model', 'direct')!r} has no links"
+            )
+            return
+        found = [entry for entry in links if linked(ends, link_ends(entry), checker.groups)]
+        if not found:
+            checker.problem((*place, "link"), f"no link connects {ends[0]} and {ends[1]}")
+        elif "rate" in (fault.get("degraded") or {}) and not any("rate" in entry for entry in found):
+            checker.problem((*place, "degraded", "rate"), "has no effect: the link has no rate of its own")
+
+    def attach(self, federation: Federation, value: Any) -> None:
+        """Schedule all faults of a run."""
+        for index, fault in enumerate(value):
+            rng = stream(federation.seed, "faults", str(index))
+            base = federation.scenario.base
+            begin = parse(fault["at"], base).sampler(rng)()
+            end = begin + parse(fault["for"], base).sampler(rng)() if "for" in fault else None
+            for target, kind, detail, start, stop in _effects(federation, fault):
+                _schedule(federation, "begin", begin, target, kind, detail, start)
+                if end is not None:
+                    _schedule(federation, "end", end, target, kind, detail, stop)
+
+    def doctor(self) -> tuple[bool, str]:
+        """Always works."""
+        return True, "built in"
+
+
+def link_ends(entry: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The two ends of an entry of `links`, or None where it is incomplete."""
+    ends = entry.get("between") or (entry.get("from"), entry.get("to"))
+    return (ends[0], ends[1]) if len(ends) == 2 and None not in ends else None
+
+
+def linked(ends: Any, other: tuple[str, str] | None, groups: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether two pairs of names have a pair of nodes in common, in either direction."""
+    if other is None:
+        return False
+    a, b, c, d = (set(groups.get(name, (name,))) for name in (*ends, *other))
+    return bool((a & c and b & d) or (a & d and b & c))
+
+
+_Effect = tuple[str, str, str, Callable[[], None], Callable[[], None]]
+
+
+def _effects(federation: Federation, fault: Mapping[str, Any]) -> list[_Effect]:
+    if "node" in fault:
+        nodes = [federation.nodes[spec.name] for spec in federation.scenario.select(fault["node"])]
+        return [(node.name, "node_crash", "{}", node.crash, node.restart) for node in nodes]
+    degraded = fault.get("degraded", {})
+    disturbance = Disturbance(
+        down="down" in fault,
+        loss=ratio(degraded.get("loss", 0.0)),
+        delay=duration(degraded.get("delay", "0ns")),
+        rate=rate(degraded["rate"]) if "rate" in degraded else None,
+    )
+    kind = "link_down" if disturbance.down else "link_degraded"
+    detail = msgspec.json.encode(degraded, order="deterministic").decode()
+    network = federation.network
+    effects: list[_Effect] = []
+    existing = network.lookahead()
+    ends = [[spec.name for spec in federation.scenario.select(name)] for name in fault["link"]]
+    pairs = [(a, b) for a in ends[0] for b in ends[1]]
+    for source, destination in [*pairs, *((b, a) for a, b in pairs)]:
+        if (source, destination) in existing:
+            link = (source, destination, disturbance)
+            effects.append(
+                (
+                    f"{source}->{destination}",
+                    kind,
+                    detail,
+                    lambda link=link: network.disturb(*link),  # type: ignore[misc]
+                    lambda link=link: network.restore(*link),  # type: ignore[misc]
+                )
+            )
+    return effects
+
+
+def _schedule(
+    federation: Federation, phase: str, at: int, target: str, kind: str, detail: str, act: Callable[[], None]
+) -> None:
+    def happen() -> None:
+        federation.recorder.fault(at, phase, kind, target, detail)
+        act()
+
+    if at < federation.end:
+        federation.at(at, happen)

@@ -1,0 +1,391 @@
+"""Node: what a SimPy process holds to send, receive, sleep, draw random numbers and measure.
+
+A node knows nothing of networks or recording; it hands messages to a path and measurements
+to the federation. Events that a node makes are resumed straight from the calendar, which
+keeps their order independent of SimPy's and saves an event of the environment each.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import simpy
+from simpy.events import Event
+
+from simcore.calendar import TIMER
+from simcore.errors import ModelError, SendError, SimcoreError, UnitError, ZeroDelayLoop
+from simcore.message import Message
+from simcore.payload import PayloadError, freeze
+from simcore.streams import bulk_stream, stream
+from simcore.units import duration
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from simcore.federation import Federation
+    from simcore.network import Path
+    from simcore.scenario.model import NodeSpec
+
+Value = bool | int | float | str
+"""What can be recorded as a measurement."""
+
+Model = Callable[["Node"], Generator[Event, Any, Any]]
+"""A SimPy generator function that takes a node."""
+
+MAX_DEPTH = 1000
+"""Messages or timers that may cause each other at one instant before it counts as a loop."""
+
+
+class Moment(Event):
+    """An event that the calendar, not the environment's queue, brings about."""
+
+    def __init__(self, env: simpy.Environment) -> None:
+        self.env = env
+        self.callbacks = []
+        self._ok = True
+        self._value = None
+        self.kind: str | None = None
+
+    def happen(self, value: Any = None) -> None:
+        """Resume who waits, at once. A second time, or after `happened`, does nothing."""
+        callbacks = self.callbacks
+        if callbacks is not None:
+            self._value = value
+            self.callbacks = None  # type: ignore[assignment]
+            for callback in callbacks:
+                callback(self)
+
+
+class Node:
+    """A named element of the scenario that sends and receives messages.
+
+    Attributes:
+        name: as in results, `meter-3`.
+        group: name of its entry in the scenario, `meter`.
+        index: its number within the group, from 0.
+        order: its place in the scenario, from 0; breaks ties at equal times.
+        tier: device, network, edge or cloud.
+        config: the scenario's `config` of this node.
+        env: the SimPy environment, for resources, conditions and events of one's own.
+        down: whether a fault has stopped it.
+    """
+
+    def __init__(self, federation: Federation, spec: NodeSpec, model: Model | None = None) -> None:
+        self.federation = federation
+        self.spec = spec
+        self.name = spec.name
+        self.group = spec.group
+        self.index = spec.index
+        self.order = spec.order
+        self.tier = spec.tier
+        self.config: Mapping[str, Any] = spec.config
+        self.env = federation.env
+        self.down = False
+        self.sent = 0
+        self._model = model
+        self._calendar = federation.calendar
+        self._paths: dict[str, Path] = {}
+        self._inbox: deque[Message] = deque()
+        self._receivers: list[Moment] = []
+        self._running: list[tuple[simpy.Process, Generator[Event, Any, Any]]] = []
+        self._streams: dict[str, random.Random] = {}
+        self._measured = 0
+        self._timers = 0
+        self._outages = 0
+        self._instant = -1
+        self._depth = 0
+        self._parent: Message | None = None
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name}>"
+
+    # -- time
+
+    @property
+    def now(self) -> int:
+        """Virtual time in nanoseconds."""
+        return self._calendar.current()
+
+    def sleep(self, time: str | int) -> Event:
+        """An event that happens after a duration: `yield node.sleep("1s")`.
+
+        Args:
+            time: a duration such as "250ms", or an int of nanoseconds.
+
+        Raises:
+            UnitError: not a duration.
+        """
+        span = time if type(time) is int and time >= 0 else duration(time)
+        calendar = self._calendar
+        now = calendar.current()
+        moment = Moment(self.env)
+        self._timers = number = self._timers + 1
+        key = (now + span, TIMER, 0, self.order, number)
+        if span:
+            calendar.push((*key, moment.happen, None))
+        else:
+            depth = self._depth + 1 if self._instant == now else 1
+            calendar.push((*key, self._wake_at_once, (moment, now, depth)))
+        return moment
+
+    def _wake_at_once(self, argument: tuple[Moment, int, int]) -> None:
+        """End a sleep of no time: it counts towards a loop like a message without delay."""
+        moment, now, depth = argument
+        if depth > MAX_DEPTH:
+            raise ZeroDelayLoop(
+                f"{self.name} slept for no time more than {MAX_DEPTH} times at one instant",
+                cycle=(f"{self.name} --sleep--> {self.name}",),
+                node=self.name,
+                now=now,
+            )
+        self._instant, self._depth = now, depth
+        moment.happen(None)
+
+    # -- messages
+
+    def send(
+        self,
+        destination: str,
+        kind: str,
+        payload: Any = None,
+        *,
+        size: int | None = None,
+        cause: Message | None = None,
+    ) -> Message:
+        """Send a message; it is frozen at once, so later changes to `payload` change nothing.
+
+        Args:
+            destination: name of a node.
+            kind: what it is, as "reading"; results are grouped by it.
+            payload: JSON values and bytes.
+            size: bytes on the network; without it the length of the payload's JSON text.
+            cause: the message that led to this one, for traces and end-to-end latency.
+
+        Raises:
+            SendError: unknown destination, no path, a payload that is not JSON, a bad size.
+        """
+        now = self._calendar.current()
+        path = self._paths.get(destination) or self._find_path(destination)
+        try:
+            text = freeze(payload)
+        except PayloadError as error:
+            raise self._send_error(f"{kind!r} to {destination}: {error}") from error
+        self.sent = number = self.sent + 1
+        depth, parent = 0, None
+        if self._instant == now:
+            depth, parent = self._depth + 1, self._parent
+        federation = self.federation
+        message = Message(
+            now,
+            self.order,
+            number,
+            path.receiver.order,
+            federation.kinds.get(kind) or federation.kind_id(kind, self.name),
+            len(text) if size is None else size,
+            text.decode(),
+            now,
+            0,
+            now if cause is None else cause.origin,
+            None if cause is None else cause.source_order,
+            None if cause is None else cause.number,
+            0,
+            0,
+            0,
+            kind,
+            self,
+            path.receiver,
+            depth,
+            parent,
+            path,
+        )
+        if size is not None and (type(size) is not int or size < 0):
+            raise self._send_error(f"{kind!r} to {destination}: size is {size!r}, not a number of bytes")
+        if depth > MAX_DEPTH:
+            raise loop_error(message)
+        path.enter(message)
+        return message
+
+    def reply(self, message: Message, kind: str, payload: Any = None, *, size: int | None = None) -> Message:
+        """Send to the source of a message, naming it as the cause."""
+        return self.send(message.source, kind, payload, size=size, cause=message)
+
+    def receive(self, kind: str | None = None, timeout: str | int | None = None) -> Event:
+        """An event that brings the next message: `msg = yield node.receive()`.
+
+        Args:
+            kind: only a message of this kind; others stay in the inbox, in order.
+            timeout: a duration after which the event brings None instead.
+        """
+        moment = Moment(self.env)
+        moment.kind = kind
+        inbox = self._inbox
+        for position, message in enumerate(inbox):
+            if kind is None or message.kind == kind:
+                del inbox[position]
+                moment.happen(message)
+                return moment
+        self._receivers.append(moment)
+        if timeout is not None:
+            self.sleep(timeout).callbacks.append(lambda _: self._give_up(moment))
+        return moment
+
+    def _give_up(self, moment: Moment) -> None:
+        if moment in self._receivers:
+            self._receivers.remove(moment)
+            moment.happen(None)
+
+    def cancel(self, event: Event) -> None:
+        """Forget a `receive()` that is no longer waited for, so that it takes no message.
+
+        Needed after `yield node.receive() | other`, when `other` came first.
+        """
+        if isinstance(event, Moment) and event in self._receivers:
+            self._receivers.remove(event)
+
+    @property
+    def inbox(self) -> int:
+        """Number of messages that arrived and were not received yet."""
+        return len(self._inbox)
+
+    def deliver(self, message: Message) -> None:
+        """Take a message that has arrived (called by the federation)."""
+        self._instant = message.at
+        self._depth = message.depth
+        self._parent = message
+        receivers = self._receivers
+        for position, moment in enumerate(receivers):
+            if moment.kind is None or moment.kind == message.kind:
+                del receivers[position]
+                moment.happen(message)
+                return
+        self._inbox.append(message)
+
+    def _find_path(self, destination: str) -> Path:
+        federation = self.federation
+        target = federation.nodes.get(destination) if isinstance(destination, str) else None
+        if target is None:
+            raise self._send_error(f"to {destination!r}: there is no such node{federation.hint(destination)}")
+        try:
+            path = self._paths[destination] = federation.network.path(self, target)
+        except SendError as error:
+            raise self._send_error(str(error)) from None
+        return path
+
+    def _send_error(self, message: str) -> SendError:
+        return SendError(f"{self.name} cannot send {message}", node=self.name, now=self.now)
+
+    # -- random numbers and measurements
+
+    @property
+    def random(self) -> random.Random:
+        """This node's random numbers; no other node's change them."""
+        return self.stream("model")
+
+    def stream(self, purpose: str) -> random.Random:
+        """A further random stream of this node, apart from all others."""
+        found = self._streams.get(purpose)
+        if found is None:
+            found = self._streams[purpose] = stream(self.federation.seed, self.name, purpose)
+        return found
+
+    def numpy(self, purpose: str = "numpy") -> np.random.Generator:
+        """A numpy generator of this node for drawing arrays; a new one at each call."""
+        return bulk_stream(self.federation.seed, self.name, purpose)
+
+    def record(self, name: str, value: Value) -> None:
+        """Record a measurement at the present instant.
+
+        Args:
+            name: as "temperature"; results are grouped by it.
+            value: a bool (shown as a share), an int, a finite float or a string.
+
+        Raises:
+            ModelError: another type, or a float that is not finite.
+        """
+        self._measured = number = self._measured + 1
+        self.federation.recorder.measure(self._calendar.current(), self, number, name, value)
+
+    # -- life
+
+    def start(self) -> None:
+        """Start the model (called by the federation at virtual time 0, and after a restart)."""
+        if self._model is not None:
+            self.process(self._model(self))
+
+    def process(self, generator: Generator[Event, Any, Any]) -> simpy.Process:
+        """Run a further SimPy process of this node; it ends with the node."""
+        if not hasattr(generator, "throw"):
+            raise ModelError(
+                f"the model of {self.name} is no generator: it needs at least one `yield`",
+                node=self.name,
+                now=self.now,
+            )
+        process = self.env.process(self._guarded(generator))
+        self._running.append((process, generator))
+        return process
+
+    def _guarded(self, generator: Generator[Event, Any, Any]) -> Generator[Event, Any, Any]:
+        try:
+            return (yield from generator)
+        except simpy.Interrupt:
+            if not self.down:
+                raise
+        except SimcoreError as error:
+            if isinstance(error, UnitError):
+                raise ModelError(f"{self.name}: {error}", node=self.name, now=self.now) from error
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"the model of {self.name} raised {type(error).__name__}: {error}", node=self.name, now=self.now
+            ) from error
+
+    def crash(self) -> None:
+        """Stop at once: processes end, the inbox and everything waited for is lost."""
+        self._outages += 1
+        self.down = True
+        for process, generator in self._running:
+            if process.is_alive:
+                generator.close()
+                process.interrupt("node crash")
+        self._running.clear()
+        self._receivers.clear()
+        self._inbox.clear()
+
+    def close(self) -> None:
+        """End with the run: what the model has open is closed, nothing is sent any more."""
+        self.down = True
+        for _, generator in self._running:
+            if not getattr(generator, "gi_running", False):
+                generator.close()
+        self._running.clear()
+
+    def restart(self) -> None:
+        """Start anew when the last of overlapping crashes ends; counters and streams go on."""
+        self._outages -= 1
+        if self._outages == 0:
+            self.down = False
+            self.start()
+
+
+def loop_error(message: Message) -> ZeroDelayLoop:
+    """What is said when messages without delay cause each other without end."""
+    chain: list[str] = []
+    seen: set[tuple[str, str, str]] = set()
+    step: Message | None = message
+    while step is not None:
+        edge = (step.source, step.kind, step.destination)
+        if edge in seen:
+            break
+        seen.add(edge)
+        chain.append(f"{step.source} --{step.kind}--> {step.destination}")
+        step = step.parent
+    return ZeroDelayLoop(
+        f"more than {MAX_DEPTH} messages without delay caused each other at one instant; "
+        "give a link of this cycle a delay, or a node a pause:",
+        cycle=chain[::-1],
+        node=message.source,
+        now=message.sent,
+    )

@@ -1,0 +1,107 @@
+"""Payloads are frozen when they are sent: one canonical JSON text is recorded, digested,
+measured and handed over, whatever stands behind the two nodes.
+
+Canonical means: keys sorted, no white space, shortest floats, no NaN or infinity, string
+keys only, bytes as `{"$b64": "..."}`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import operator
+from math import isfinite
+from typing import Any
+
+import msgspec
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_decode = msgspec.json.Decoder().decode
+_PLAIN = frozenset({str, int, bool, type(None)})
+_MAX_DEPTH = 64
+
+
+class PayloadError(ValueError):
+    """A value that cannot travel; the message says where in the payload and why."""
+
+
+def freeze(value: Any) -> bytes:
+    """The canonical JSON text of a payload, UTF-8.
+
+    Args:
+        value: JSON values (dict with string keys, list, tuple, str, int, finite float,
+            bool, None) and bytes, nested at will; numpy scalars count as their values.
+
+    Raises:
+        PayloadError: anything else.
+    """
+    try:
+        if type(value) is dict:
+            for key, item in value.items():
+                kind = type(item)
+                if type(key) is not str or not (
+                    kind in _PLAIN or (kind is float and isfinite(item)) or kind is bytes
+                ):
+                    return _encode(_plain(value, "payload", 0))
+                if kind is bytes or key == "$b64":
+                    return _encode(_plain(value, "payload", 0))
+            return _encode(value)
+        if type(value) in _PLAIN:
+            return _encode(value)
+        return _encode(_plain(value, "payload", 0))
+    except (UnicodeEncodeError, OverflowError, msgspec.MsgspecError) as error:
+        raise PayloadError(f"payload cannot be written as JSON: {error}") from error
+
+
+def _plain(value: Any, where: str, depth: int) -> Any:
+    """A copy of `value` that consists of JSON values only."""
+    if depth > _MAX_DEPTH:
+        raise PayloadError(f"{where[:60]}... is nested deeper than {_MAX_DEPTH} levels")
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise PayloadError(f"{where} has the key {key!r}: keys must be strings")
+        if "$b64" in value:
+            raise PayloadError(f"{where} has the key '$b64', which stands for bytes: send bytes instead")
+        return {key: _plain(item, f"{where}.{key}", depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, f"{where}[{index}]", depth + 1) for index, item in enumerate(value)]
+    if isinstance(value, float):
+        if not isfinite(value):
+            raise PayloadError(f"{where} is {value!r}: JSON has no such number; send None or a string")
+        return float(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return {"$b64": base64.b64encode(value).decode("ascii")}
+    if isinstance(value, str):
+        return str(value)
+    try:
+        return operator.index(value)  # numpy integers
+    except TypeError:
+        pass
+    raise PayloadError(
+        f"{where} is a {kind.__module__}.{kind.__qualname__}: send JSON values or bytes "
+        "(an array goes as .tolist() or .tobytes())"
+    )
+
+
+def thaw(text: str | bytes) -> Any:
+    """The value of a frozen payload, a fresh copy at each call; bytes come back as bytes."""
+    value = _decode(text)
+    marker = "$b64" if isinstance(text, str) else b"$b64"
+    return _restore(value) if marker in text else value  # type: ignore[operator]
+
+
+def _restore(value: Any) -> Any:
+    if isinstance(value, dict):
+        if len(value) == 1 and isinstance(value.get("$b64"), str):
+            try:
+                return base64.b64decode(value["$b64"], validate=True)
+            except binascii.Error as error:
+                raise PayloadError(f"'$b64' does not hold base64: {error}") from error
+        return {key: _restore(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_restore(item) for item in value]
+    return value

@@ -1,0 +1,282 @@
+"""The participant's side of a service: the same code hosts it in-process, in a child process
+and in a container, so that the three cannot differ.
+
+A host is advanced to an instant with the messages that arrived; it answers with what the
+service sends (now or, when computing takes virtual time, later), what it measures, and when
+it wants to be advanced next. Standard library only.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from heapq import heapify, heapreplace
+from typing import Any, NamedTuple, Protocol
+
+from simcore.distributions import Distribution, parse
+from simcore.streams import stream
+from simcore.units import duration
+
+
+class Overloaded(Exception):
+    """`ctx.compute` found all workers busy and the bounded queue full.
+
+    A service may catch it and answer; uncaught it ends the handler, and a measurement
+    `rejected` of value 1 is recorded.
+    """
+
+
+class Incoming(Protocol):
+    """What a service sees of a message."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def payload(self) -> Any: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def sent(self) -> int: ...
+
+
+class Service(Protocol):
+    """What a service class looks like; all three methods are optional."""
+
+    def start(self, ctx: Context) -> None:
+        """Called once at virtual time 0, and after a restart."""
+
+    def on_message(self, ctx: Context, msg: Any) -> None:
+        """Called for each message, in the order of arrival."""
+
+    def on_timer(self, ctx: Context, name: str) -> None:
+        """Called when a timer set by `ctx.set_timer` is due."""
+
+
+class Output(NamedTuple):
+    """A message that a service sends."""
+
+    at: int
+    destination: str
+    kind: str
+    payload: bytes
+    size: int | None
+    cause: Any
+    waited: int
+    computed: int
+
+
+class Measure(NamedTuple):
+    """A measurement that a service records; `at` is when what it measures is done."""
+
+    at: int
+    name: str
+    value: bool | int | float | str
+
+
+class Done(NamedTuple):
+    """Answer to an advance."""
+
+    outputs: Sequence[Output]
+    measures: Sequence[Measure]
+    next: int | None
+    """When the service wants to be advanced without a message, ns; None: never."""
+
+
+class Context:
+    """What a service holds: the present instant and everything it can do.
+
+    Attributes:
+        name: the node's name.
+        now: virtual time in ns.
+        config: the scenario's `config` of this node.
+        random: random numbers of this service.
+    """
+
+    def __init__(self, host: ServiceHost) -> None:
+        self._host = host
+        self.name = host.name
+        self.config = host.config
+        self.now = 0
+        self._cause: Any = None
+        self._at = 0
+        self._waited = 0
+        self._computed = 0
+
+    @property
+    def random(self) -> random.Random:
+        """This service's random numbers; no other node's change them."""
+        return self.stream("service")
+
+    def stream(self, purpose: str) -> random.Random:
+        """A further random stream, apart from all others."""
+        return self._host.stream(purpose)
+
+    def send(self, destination: str, kind: str, payload: Any = None, *, size: int | None = None) -> None:
+        """Send a message: now, or when the computing declared before it in this handler ends.
+
+        Its cause is the message being handled. Arguments as for `Node.send`.
+        """
+        self._host.outputs.append(
+            Output(
+                self._at,
+                destination,
+                kind,
+                self._host.freeze(payload),
+                size,
+                self._cause,
+                self._waited,
+                self._computed,
+            )
+        )
+
+    def reply(self, msg: Incoming, kind: str, payload: Any = None, *, size: int | None = None) -> None:
+        """Send to the source of a message."""
+        self.send(msg.source, kind, payload, size=size)
+
+    def compute(self, cost: str | int | Mapping[str, Any] | Distribution) -> int:
+        """Declare that computing takes virtual time on one of the node's workers.
+
+        Args:
+            cost: a duration ("4ms", or an int of ns) or a distribution, as in a scenario.
+
+        Returns:
+            When the computing ends (ns); what is sent afterwards in this handler leaves then.
+
+        Raises:
+            Overloaded: all workers are busy and the node's queue is full.
+        """
+        start, end = self._host.book(self._at, cost)
+        self._waited += start - self._at
+        self._computed += end - start
+        self._at = end
+        return end
+
+    def set_timer(self, name: str, after: str | int) -> None:
+        """Have `on_timer(ctx, name)` called after a duration; the same name replaces it."""
+        host = self._host
+        host.timer_count += 1
+        host.timers[name] = (self.now + duration(after), host.timer_count)
+
+    def cancel_timer(self, name: str) -> None:
+        """Forget a timer; one that is not set is no error."""
+        self._host.timers.pop(name, None)
+
+    def record(self, name: str, value: bool | int | float | str) -> None:
+        """Record a measurement, at the end of the computing declared so far in this handler."""
+        self._host.measures.append(Measure(self._at, name, value))
+
+    def _begin(self, now: int, cause: Any) -> None:
+        self.now = self._at = now
+        self._cause = cause
+        self._waited = self._computed = 0
+
+
+class ServiceHost:
+    """Runs one service instance.
+
+    Args:
+        service: the instance.
+        name: the node's name.
+        seed: the scenario's seed.
+        config: the node's `config`.
+        workers: computations that run at the same time.
+        queue: computations that may wait for a worker; None is unbounded.
+        freeze: makes the canonical JSON text of a payload.
+    """
+
+    def __init__(
+        self,
+        service: Any,
+        *,
+        name: str,
+        seed: int,
+        config: Mapping[str, Any],
+        workers: int = 1,
+        queue: int | None = None,
+        freeze: Callable[[Any], bytes],
+    ) -> None:
+        self.name = name
+        self.config = config
+        self.freeze = freeze
+        self.outputs: list[Output] = []
+        self.measures: list[Measure] = []
+        self.timers: dict[str, tuple[int, int]] = {}
+        self.timer_count = 0
+        self._seed = seed
+        self._streams: dict[str, random.Random] = {}
+        self._free = [0] * workers
+        heapify(self._free)
+        self._queue = queue
+        self._starts: deque[int] = deque()
+        self._on_start = getattr(service, "start", None)
+        self._on_message = getattr(service, "on_message", None)
+        self._on_timer = getattr(service, "on_timer", None)
+        self._context = Context(self)
+
+    def stream(self, purpose: str) -> random.Random:
+        """The random stream of this node for a purpose."""
+        found = self._streams.get(purpose)
+        if found is None:
+            found = self._streams[purpose] = stream(self._seed, self.name, purpose)
+        return found
+
+    def book(self, at: int, cost: str | int | Mapping[str, Any] | Distribution) -> tuple[int, int]:
+        """Take the worker that is free first; returns start and end of the computing (ns)."""
+        if type(cost) is str or type(cost) is int:
+            span = duration(cost)
+        else:
+            span = parse(cost).sampler(self.stream("compute"))()
+        free = self._free[0]
+        start = free if free > at else at
+        starts = self._starts
+        while starts and starts[0] <= at:
+            starts.popleft()
+        if start > at:
+            if self._queue is not None and len(starts) >= self._queue:
+                raise Overloaded(f"{self.name}: {len(starts)} computations wait already")
+            starts.append(start)
+        heapreplace(self._free, start + span)
+        return start, start + span
+
+    def start(self, now: int) -> Done:
+        """Call the service's `start`."""
+        if self._on_start is not None:
+            self._call(now, None, self._on_start)
+        return self._done()
+
+    def advance(self, now: int, inputs: Sequence[Any]) -> Done:
+        """Handle messages, then the timers due, all at one instant.
+
+        Args:
+            now: the instant, ns.
+            inputs: messages in the order of arrival.
+        """
+        if self._on_message is not None:
+            for message in inputs:
+                self._call(now, message, self._on_message, message)
+        due = [(when, number, name) for name, (when, number) in self.timers.items() if when <= now]
+        for when, number, name in sorted(due):
+            if self.timers.get(name) == (when, number):
+                del self.timers[name]
+                if self._on_timer is not None:
+                    self._call(now, None, self._on_timer, name)
+        return self._done()
+
+    def _call(self, now: int, cause: Any, handler: Callable[..., None], *arguments: Any) -> None:
+        context = self._context
+        context._begin(now, cause)
+        try:
+            handler(context, *arguments)
+        except Overloaded:
+            self.measures.append(Measure(now, "rejected", 1))
+
+    def _done(self) -> Done:
+        outputs, self.outputs = self.outputs, []
+        measures, self.measures = self.measures, []
+        timers = self.timers
+        return Done(outputs, measures, min(timers.values())[0] if timers else None)

@@ -1,0 +1,354 @@
+"""Recording: an append to a buffer while the run is going on, written in bulk.
+
+What is earlier than a horizon, before which nothing can happen any more, is sorted, digested
+and written to SQLite in one transaction. So the memory held is bounded by the buffer, and the
+database is readable at any moment, also after a kill.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import astuple
+
+from simcore.errors import ModelError, ResultsError
+from simcore.message import Fate, Message
+from simcore.results.digest import FAULT, MEASUREMENT, MESSAGE, Digest, Record
+
+if TYPE_CHECKING:
+    from simcore.network import LinkMetrics
+    from simcore.node import Node
+    from simcore.scenario.model import NodeSpec
+
+BUFFER = 8192
+"""Messages that are held before they are written."""
+
+TABLES = """
+PRAGMA user_version = 1;
+CREATE TABLE node(id INTEGER PRIMARY KEY, name TEXT, grp TEXT, tier TEXT, implementation TEXT);
+CREATE TABLE kind(id INTEGER PRIMARY KEY, name TEXT);
+CREATE TABLE fate(id INTEGER PRIMARY KEY, name TEXT);
+CREATE TABLE message(
+    at INTEGER, source INTEGER, number INTEGER, destination INTEGER, kind INTEGER,
+    size INTEGER, payload TEXT, sent INTEGER, fate INTEGER);
+CREATE TABLE trail(
+    source INTEGER, number INTEGER, origin INTEGER, cause_source INTEGER,
+    cause_number INTEGER, queued INTEGER, waited INTEGER, computed INTEGER);
+CREATE TABLE hop(
+    source INTEGER, number INTEGER, hop INTEGER, link TEXT, entered INTEGER,
+    queued INTEGER, transmitted INTEGER, arrived INTEGER);
+CREATE TABLE measurement(
+    at INTEGER, node INTEGER, number INTEGER, name TEXT, type TEXT, value);
+CREATE TABLE fault(
+    at INTEGER, number INTEGER, phase TEXT, kind TEXT, target TEXT, detail TEXT);
+CREATE TABLE link(
+    name TEXT, source TEXT, destination TEXT, entered INTEGER, delivered INTEGER,
+    loss INTEGER, queue_full INTEGER, link_down INTEGER, bytes INTEGER, busy INTEGER,
+    queue_mean REAL, queue_max INTEGER);
+CREATE VIEW messages AS
+    SELECT s.name || '/' || m.number AS id, s.name AS source, m.number AS number,
+        d.name AS destination, k.name AS kind, m.size AS size, m.payload AS payload,
+        m.sent AS sent, f.name AS fate, m.at AS at, coalesce(t.origin, m.sent) AS origin,
+        c.name || '/' || t.cause_number AS cause, coalesce(t.queued, 0) AS queued,
+        coalesce(t.waited, 0) AS waited, coalesce(t.computed, 0) AS computed
+    FROM message m JOIN node s ON s.id = m.source JOIN node d ON d.id = m.destination
+        JOIN kind k ON k.id = m.kind JOIN fate f ON f.id = m.fate
+        LEFT JOIN trail t ON t.source = m.source AND t.number = m.number
+        LEFT JOIN node c ON c.id = t.cause_source;
+CREATE VIEW measurements AS
+    SELECT m.at AS at, n.name AS node, m.number AS number, m.name AS name, m.type AS type,
+        m.value AS value
+    FROM measurement m JOIN node n ON n.id = m.node;
+"""
+
+# Made at the end of a run (a reader of an unfinished one does without): keeping them up to
+# date while writing would cost more than the rows.
+INDEXES = """
+CREATE INDEX IF NOT EXISTS message_id ON message(source, number);
+CREATE INDEX IF NOT EXISTS trail_id ON trail(source, number);
+CREATE INDEX IF NOT EXISTS trail_cause ON trail(cause_source, cause_number);
+CREATE INDEX IF NOT EXISTS hop_id ON hop(source, number);
+"""
+
+_MESSAGE_COLUMNS = 9
+_INSERT_MESSAGE = "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?)"
+
+
+def create_tables(connection: sqlite3.Connection) -> None:
+    """Make the tables and views of a run's database."""
+    connection.executescript(TABLES)
+    fates = [(fate.value, fate.name.lower()) for fate in Fate]
+    connection.executemany("INSERT INTO fate VALUES (?,?)", fates)
+
+
+class Recorder:
+    """Takes what happens in one run.
+
+    Args:
+        nodes: the scenario's nodes, in order.
+        database: file to write; None keeps the digest and the counts only.
+
+    Attributes:
+        messages: messages whose fate is known and that are not written yet.
+        threshold: length of `messages` at which to flush.
+        written: number of messages written so far.
+    """
+
+    def __init__(self, nodes: Sequence[NodeSpec], database: Path | None = None) -> None:
+        self.digest = Digest()
+        self.messages: list[Message] = []
+        self.threshold = BUFFER
+        self.written = 0
+        self.delivered = 0
+        self.measured = 0
+        self.closed = False
+        self.broken = False
+        self._names = [node.name for node in nodes]
+        self._kinds: dict[int, str] = {}
+        self._fates = [fate.name.lower() for fate in Fate]
+        self._measurements: list[tuple[Any, ...]] = []
+        self._faults: list[tuple[Any, ...]] = []
+        self._hops: list[tuple[Any, ...]] = []
+        self.faults = 0
+        self._connection: sqlite3.Connection | None = None
+        if database is not None:
+            self._open(database, nodes)
+
+    def _open(self, database: Path, nodes: Sequence[NodeSpec]) -> None:
+        try:
+            # Another thread (progress) may be alive, but only this one writes.
+            self._connection = connection = sqlite3.connect(database, isolation_level=None)
+            connection.execute("PRAGMA journal_mode = WAL")
+            # A killed process loses nothing that was committed; only a power cut might.
+            connection.execute("PRAGMA synchronous = OFF")
+            create_tables(connection)
+            rows = [(n.order, n.name, n.group, n.tier, n.implementation) for n in nodes]
+            connection.execute("BEGIN")
+            connection.executemany("INSERT INTO node VALUES (?,?,?,?,?)", rows)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise ResultsError(f"cannot write {database}: {error}") from error
+
+    def kind(self, number: int, name: str) -> None:
+        """Introduce a kind of message."""
+        self._kinds[number] = name
+        if self._connection is not None:
+            self._write([("INSERT INTO kind VALUES (?,?)", [(number, name)])])
+
+    def measure(self, at: int, node: Node, number: int, name: str, value: Any) -> None:
+        """Record a measurement of a node.
+
+        Raises:
+            ModelError: not a bool, int of 64 bits, finite float or string.
+        """
+        if self.closed:
+            return
+        if hasattr(value, "dtype") and hasattr(value, "item"):
+            value = value.item()  # numpy scalars
+        kind = type(value)
+        if (
+            (kind is float and isfinite(value))
+            or kind is bool
+            or kind is str
+            or (kind is int and -(2**63) <= value < 2**63)
+        ):
+            self.measured += 1
+            self._measurements.append((at, node.order, number, str(name), kind.__name__, value))
+            if len(self._measurements) >= self.threshold:
+                self.flush(at)
+            return
+        raise ModelError(
+            f"{node.name} cannot record {name!r} = {value!r}: a measurement is a bool, an int of "
+            "64 bits, a finite float or a string",
+            node=node.name,
+            now=at,
+        )
+
+    def fault(self, at: int, phase: str, kind: str, target: str, detail: str) -> None:
+        """Record the begin or end of a fault.
+
+        Args:
+            phase: begin or end.
+            kind: link_down, link_degraded or node_crash.
+            target: "a->b" or a node's name.
+            detail: canonical JSON.
+        """
+        self.faults += 1
+        self._faults.append((at, self.faults, phase, kind, target, detail))
+
+    def hop(
+        self,
+        message: Message,
+        link: str,
+        entered: int,
+        queued: int,
+        transmitted: int,
+        arrived: int | None,
+    ) -> None:
+        """Record one link of a message that crosses several; `arrived` None: lost on it."""
+        self._hops.append(
+            (
+                message.source_order,
+                message.number,
+                message.hop,
+                link,
+                entered,
+                queued,
+                transmitted,
+                arrived,
+            )
+        )
+
+    def flush(self, horizon: int) -> None:
+        """Digest and write everything earlier than `horizon` (ns); nothing earlier may follow."""
+        pending, rest = self.messages[:], []
+        if pending and pending[-1].at >= horizon:
+            rest = [m for m in pending if m.at >= horizon]
+            pending = [m for m in pending if m.at < horizon]
+        self.messages[:] = rest
+        rows = sorted([astuple(message)[:_MESSAGE_COLUMNS] for message in pending])
+        trails = [
+            (m.source_order, m.number, m.origin, m.cause_source, m.cause_number, m.queued, m.waited, m.computed)
+            for m in pending
+            if m.cause_number is not None or m.queued or m.waited or m.computed
+        ]
+        measurements, self._measurements = _split(self._measurements, horizon)
+        faults, self._faults = _split(self._faults, horizon)
+        hops, self._hops = self._hops, []
+        # Everything at one instant stays until the instant is over, however much it is.
+        self.threshold = BUFFER + max(len(self.messages), len(self._measurements))
+        self._digest(rows, measurements, faults)
+        self.written += len(rows)
+        self._write(
+            [
+                (_INSERT_MESSAGE, rows),
+                ("INSERT INTO trail VALUES (?,?,?,?,?,?,?,?)", trails),
+                ("INSERT INTO hop VALUES (?,?,?,?,?,?,?,?)", hops),
+                ("INSERT INTO measurement VALUES (?,?,?,?,?,?)", measurements),
+                ("INSERT INTO fault VALUES (?,?,?,?,?,?)", faults),
+            ]
+        )
+
+    def _digest(self, rows: list[Any], measurements: list[Any], faults: list[Any]) -> None:
+        names, kinds, fates = self._names, self._kinds, self._fates
+        lines = (
+            (
+                at,
+                "message",
+                names[s],
+                number,
+                names[d],
+                kinds[kind],
+                size,
+                sha256(text.encode()).hexdigest(),
+                sent,
+                fates[fate],
+            )
+            for at, s, number, d, kind, size, text, sent, fate in rows
+        )
+        if not measurements and not faults:
+            self.digest.update_lines(lines)
+            return
+        records: list[Record] = [
+            (row[0], row[1], MESSAGE, row[2], line) for row, line in zip(rows, lines, strict=True)
+        ]
+        records += [
+            (
+                at,
+                node,
+                MEASUREMENT,
+                number,
+                (at, "measurement", names[node], number, name, kind, value),
+            )
+            for at, node, number, name, kind, value in measurements
+        ]
+        records += [
+            (fault[0], -1, FAULT, fault[1], (fault[0], "fault", *fault[1:])) for fault in faults
+        ]
+        self.digest.update(records)
+
+    def _write(self, statements: Iterable[tuple[str, list[Any]]]) -> None:
+        connection = self._connection
+        if connection is None or self.broken:
+            return
+        try:
+            connection.execute("BEGIN")
+            for statement, rows in statements:
+                if rows:
+                    connection.executemany(statement, rows)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self.broken = True
+            if connection.in_transaction:
+                connection.rollback()
+            raise ResultsError(
+                f"results cannot be written: {error}; what was written before is kept"
+            ) from error
+
+    def finish(self, end: int, in_flight: Iterable[Message], links: Iterable[LinkMetrics]) -> str:
+        """Write the rest and close; returns the digest.
+
+        Args:
+            end: end of the run, ns. What came at or after it did not happen.
+            in_flight: messages that were sent and have no fate yet.
+        """
+        self.closed = True
+        late = [m for m in self.messages if m.at >= end]
+        kept = [m for m in self.messages if m.at < end]
+        for message in (*late, *in_flight):
+            if message.sent < end:
+                message.at, message.fate = end, Fate.IN_FLIGHT
+                kept.append(message)
+        self.messages[:] = kept
+        self._measurements = [row for row in self._measurements if row[0] < end]
+        self._faults = [row for row in self._faults if row[0] < end]
+        try:
+            self.flush(end + 1)
+            self._write(
+                [
+                    (
+                        f"INSERT INTO link VALUES ({','.join('?' * 12)})",
+                        [tuple(link) for link in links],
+                    )
+                ]
+            )
+        finally:
+            self.close()
+        return self.digest.hexdigest()
+
+    def close(self) -> None:
+        """Close the database; a complete one becomes a single file with indexes."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            if not self.broken:
+                connection.executescript(INDEXES)
+                connection.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.Error as error:
+            raise ResultsError(
+                f"results cannot be written: {error}; what was written before is kept"
+            ) from error
+        finally:
+            connection.close()
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Numbers of records, for the manifest."""
+        return {
+            "messages": self.written,
+            "measurements": self.measured,
+            "faults": self.faults,
+        }
+
+
+def _split(rows: list[Any], horizon: int) -> tuple[list[Any], list[Any]]:
+    """Rows before the horizon, and the others; the first field is the time."""
+    if not rows or rows[-1][0] < horizon:
+        return rows, []
+    return [row for row in rows if row[0] < horizon], [row for row in rows if row[0] >= horizon]
