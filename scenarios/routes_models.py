@@ -11,8 +11,3 @@ def camera(node):
         while (yield node.receive(kind="echo", timeout="500ms")) is not None:
             answered += 1
         node.record("answered", answered)
-
-
-def relay(node):
-    """Does nothing of its own: what passes through is the network's business."""
-    yield node.sleep("1h")
