@@ -92,10 +92,9 @@ class Checker:
         return self._names.members(name)
 
     def incomplete(self, path: KeyPath) -> bool:
-        """Whether something at or under `path` of `data` was invalid and is left out.
+        """Whether something at or under `path` of `data` was reported and is left out.
 
-        What is not found there may be in the file all the same: a check that would call it
-        missing should stay silent.
+        A check that would call it missing, or take its default, should stay silent.
         """
         return self._pruned.incomplete(path)
 
@@ -228,7 +227,7 @@ def check(tree: Tree, base: Path, report: Report, plugins: Plugins) -> Mapping[s
             _report(report, found)
     if not isinstance(data, dict):
         return {}
-    pruned = Pruned(data, invalid, lambda rest: (found.path for found in wrong(rest)))
+    pruned = Pruned(data, invalid, wrong)
     checker = Checker(names, base, pruned, report, plugins)
     _check_names(names, checker)
     if checker.duration == 0:
@@ -261,12 +260,17 @@ def _check_names(names: Names, checker: Checker) -> None:
 def _ask_plugins(checker: Checker, plugins: Plugins) -> None:
     data = checker.data
     for name, node in data.get("nodes", {}).items():
-        backend = plugins.backends[node.get("implementation", DEFAULT_IMPLEMENTATION)]
-        _ask(backend, node, ("nodes", name), checker)
-    network = data.get("network")
-    if network is None and not checker.incomplete(("network",)):
+        path = ("nodes", name)
+        if not checker.incomplete((*path, "implementation")):
+            backend = plugins.backends[node.get("implementation", DEFAULT_IMPLEMENTATION)]
+            _ask(backend, node, path, checker)
+    if "network" in data:
+        network = data["network"]
+    elif not checker.incomplete(("network",)):
         network = {"model": DEFAULT_NETWORK}
-    if network is not None and network["model"] in plugins.netmodels:
+    else:
+        network = {}
+    if "model" in network:
         _ask(plugins.netmodels[network["model"]], network, ("network",), checker)
     for name, extension in plugins.extensions.items():
         if name in data:
@@ -276,5 +280,9 @@ def _ask_plugins(checker: Checker, plugins: Plugins) -> None:
 def _ask(plugin: Any, value: Any, path: KeyPath, checker: Checker) -> None:
     try:
         plugin.check(value, path, checker)
-    except UnitError as error:  # for instance simcore.distributions.parse
+    except UnitError as error:  # for instance from simcore.distributions.parse
         checker.problem(path, str(error))
+    except (LookupError, TypeError, ValueError, AttributeError):
+        # It needed a key whose value is invalid; that is reported already.
+        if not checker.incomplete(path):
+            raise

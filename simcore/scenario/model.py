@@ -81,11 +81,12 @@ class Scenario:
         """
         if name in self.groups:
             return self.groups[name]
-        for members in self.groups.values():
-            if name.startswith(members[0].group):
-                for spec in members:
-                    if spec.name == name:
-                        return (spec,)
+        group, _, index = name.rpartition("-")
+        members = self.groups.get(group, ())
+        if index.isascii() and index.isdigit() and len(index) < 7 and int(index) < len(members):
+            spec = members[int(index)]
+            if spec.name == name:
+                return (spec,)
         hint = did_you_mean(name, self.groups)
         meant = f" (did you mean {hint!r}?)" if hint else ""
         raise UsageError(f"there is no node or group {name!r}{meant}")

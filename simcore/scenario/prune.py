@@ -1,17 +1,19 @@
 """What is left of a scenario once all that is invalid has been taken out of it.
 
-Plug-ins check references and combinations, and may rely on the shape their schema asks for.
-So that one wrong unit does not hide a misspelt node elsewhere, the wrong parts are removed at
-the smallest level that leaves a valid rest, and only then the plug-ins are asked. Removing an
-item shifts the later ones of its list; `original` leads back to the places in the file.
+Plug-ins check references and combinations. So that one wrong unit does not hide a misspelt
+node beside it, the wrong values are removed at the smallest level, and only then the plug-ins
+are asked: what they get is of the shape that the schema asks for, except that keys may be
+absent. Removing an item shifts the later ones of its list; `original` leads back to the places
+in the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from simcore.plugins import Path as KeyPath
+from simcore.scenario.words import Finding
 
 
 class Pruned:
@@ -20,22 +22,28 @@ class Pruned:
     Args:
         data: the whole scenario.
         invalid: paths of what is known to be wrong.
-        wrong: paths, in the data it is given, of what a schema does not allow there.
+        wrong: what a schema does not allow in the data it is given.
     """
 
     def __init__(
-        self, data: Any, invalid: Iterable[KeyPath], wrong: Callable[[Any], Iterable[KeyPath]]
+        self, data: Any, invalid: Iterable[KeyPath], wrong: Callable[[Any], Sequence[Finding]]
     ) -> None:
         self._whole = data
         self._removed: set[KeyPath] = {path for path in invalid if path}
         self._kept: dict[KeyPath, list[int]] = {}
         self._rebuild()
-        # A key that was removed may leave its mapping incomplete, which then goes as well.
-        # Each pass removes something, and nothing is deeper than the reader allows.
-        while more := {self.original(path) for path in wrong(self.data) if path} - self._removed:
+        # What was removed may leave a list too short or an alternative unmet, which then go
+        # as well. Each pass removes something, and nothing is deeper than the reader allows.
+        while True:
+            found = wrong(self.data)
+            more = {self.original(item.path) for item in found if item.path and not item.missing}
+            if more <= self._removed:
+                break
             self._removed |= more
             self._rebuild()
-        self._incomplete = {path[:end] for path in self._removed for end in range(len(path) + 1)}
+        absent = {(*self.original(item.path), key) for item in found for key in item.missing}
+        gone = self._removed | absent
+        self._incomplete = {path[:end] for path in gone for end in range(len(path) + 1)}
 
     def _rebuild(self) -> None:
         self._kept = {}
@@ -65,12 +73,11 @@ class Pruned:
         found: list[str | int] = []
         for position, part in enumerate(path):
             kept = self._kept.get(path[:position])
-            inside = kept is not None and isinstance(part, int) and 0 <= part < len(kept)
-            found.append(
-                kept[part] if kept is not None and inside and isinstance(part, int) else part
-            )
+            if kept is not None and isinstance(part, int) and 0 <= part < len(kept):
+                part = kept[part]
+            found.append(part)
         return tuple(found)
 
     def incomplete(self, path: KeyPath) -> bool:
-        """Whether something at or under a path (of the rest) was removed."""
+        """Whether something at or under a path (of the rest) was removed or is missing."""
         return self.original(path) in self._incomplete

@@ -40,7 +40,7 @@ class Finding:
         word: the word that is unknown, if one is.
         candidates: what could have been meant by it.
         suggestion: what was meant, where that is already known.
-        missing: the key that is absent, if one is.
+        missing: keys that are absent; of several, one may do.
     """
 
     path: KeyPath
@@ -49,23 +49,22 @@ class Finding:
     word: str | None = None
     candidates: tuple[str, ...] = ()
     suggestion: str | None = None
-    missing: str | None = None
+    missing: tuple[str, ...] = ()
 
 
 def findings(errors: Iterable[ValidationError]) -> list[Finding]:
     """All errors in plain words, without those that only follow from another."""
     found = list(dict.fromkeys(item for error in errors for item in _explain(error)))
-    return [item for item in found if item.missing is None or not _misspelt(item, found)]
+    return [item for item in found if not item.missing or not _misspelt(item, found)]
 
 
 def _misspelt(missing: Finding, found: Sequence[Finding]) -> bool:
     """Whether a missing key is there, spelt wrongly, and reported as unknown."""
-    assert missing.missing is not None
     return any(
         item.word is not None
         and item.at_key
         and item.path[:-1] == missing.path
-        and did_you_mean(item.word, (missing.missing,)) is not None
+        and did_you_mean(item.word, missing.missing) is not None
         for item in found
     )
 
@@ -107,7 +106,7 @@ def _explain(error: ValidationError) -> Iterator[Finding]:
     elif keyword == "required":
         for key in rule:
             if key not in value:
-                yield Finding(path, f"missing key {key!r}", missing=key)
+                yield Finding(path, f"missing key {key!r}", missing=(key,))
     elif keyword in ("additionalProperties", "unevaluatedProperties"):
         yield from _unknown_keys(path, value, schema)
     elif keyword in ("enum", "const"):
@@ -205,7 +204,7 @@ def _alternatives(
         branches.setdefault(int(inner.schema_path[0]), []).append(inner)
     options: Any = error.validator_value
     if not branches:  # oneOf, and more than one holds
-        yield Finding(path, schema.get("errorMessage") or _only_one(options))
+        yield Finding(path, schema.get("errorMessage") or _only_one(options, error.instance))
         return
     fitting = {
         index: errors
@@ -215,47 +214,46 @@ def _alternatives(
     if not fitting:
         yield Finding(path, _wrong_type(error.instance, [o for o in options if "type" in o]))
         return
-    best = max(
-        fitting, key=lambda index: _closeness(error.instance, options[index], fitting[index])
-    )
-    if _all_absent(error.instance, fitting, options):
-        needed = " or ".join(
-            " and ".join(repr(key) for key in options[index]["required"]) for index in fitting
-        )
-        yield Finding(path, schema.get("errorMessage") or f"needs {needed}")
+    close = {index: _closeness(error.instance, options[index]) for index in fitting}
+    meant = [index for index in fitting if close[index] == max(close.values())]
+    lacking = [_lacking(error.instance, options[index], fitting[index]) for index in meant]
+    if len(meant) > 1 and all(lacking):
+        message = schema.get("errorMessage") or f"needs {_either(lacking)}"
+        yield Finding(path, message, missing=tuple(key for keys in lacking for key in keys))
         return
-    for inner in fitting[best]:
+    for inner in fitting[min(meant, key=lambda index: len(fitting[index]))]:
         yield from _explain(inner)
 
 
-def _closeness(value: Any, option: Mapping[str, Any], errors: Sequence[ValidationError]) -> Any:
-    """How likely an alternative was meant: keys in common first, then fewest errors."""
-    shared = 0
-    if isinstance(value, Mapping):
-        named = {*option.get("properties", {}), *option.get("required", [])}
-        shared = len(named & set(value))
-        for key, wanted in option.get("properties", {}).items():
-            if key in value and isinstance(wanted, Mapping) and "const" in wanted:
-                shared += 100 if wanted["const"] == value[key] else -100
-    return shared, -len(errors)
+def _closeness(value: Any, option: Mapping[str, Any]) -> int:
+    """How likely an alternative was meant: by the keys it has in common with the value."""
+    if not isinstance(value, Mapping):
+        return 0
+    named = {*option.get("properties", {}), *option.get("required", [])}
+    return len(named & set(value))
 
 
-def _all_absent(
-    value: Any, fitting: Mapping[int, Sequence[ValidationError]], options: Sequence[Any]
-) -> bool:
-    """Whether each alternative asks only for keys of which none is there."""
-    return len(fitting) > 1 and all(
-        errors[0].validator == "required"
-        and not errors[0].relative_path
-        and not set(options[index].get("required", ())) & set(value)
-        for index, errors in fitting.items()
-    )
+def _lacking(
+    value: Any, option: Mapping[str, Any], errors: Sequence[ValidationError]
+) -> tuple[str, ...]:
+    """The keys that an alternative asks for and that are absent, if nothing else is wrong."""
+    if any(error.validator != "required" or error.relative_path for error in errors):
+        return ()
+    return tuple(key for key in option.get("required", ()) if key not in value)
 
 
-def _only_one(options: Sequence[Any]) -> str:
-    named = [
-        " and ".join(repr(key) for key in option["required"])
+def _either(alternatives: Sequence[Sequence[str]]) -> str:
+    comma = "," if any(len(keys) > 1 for keys in alternatives) else ""
+    return f"{comma} or ".join(" and ".join(repr(key) for key in keys) for keys in alternatives)
+
+
+def _only_one(options: Sequence[Any], value: Any) -> str:
+    """What to say where several alternatives are given at once."""
+    given = [
+        set(option["required"])
         for option in options
-        if isinstance(option, Mapping) and option.get("required")
+        if isinstance(option, Mapping) and set(option.get("required", ())) <= set(value)
     ]
-    return f"give only one of {', '.join(named)}" if named else "fits more than one form"
+    shared = set.intersection(*given) if given else set()
+    named = [sorted(keys - shared, key=list(value).index) for keys in given if keys - shared]
+    return f"give {_either(named)}, not both" if len(named) > 1 else "fits more than one form"
