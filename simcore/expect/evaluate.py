@@ -90,20 +90,24 @@ def evaluate(expectation: Expectation, figures: Figures) -> Outcome:
     except _Undefined as reason:
         return Outcome(text, False, left, None, str(reason))
     passed = COMPARISONS[expectation.comparison](left, right)
-    explanation = _explain(expectation, left, right, values)
+    explanation = _explain(expectation, left, right, values, passed)
     return Outcome(text, passed, left, right, explanation)
 
 
 def _explain(
-    expectation: Expectation, left: float, right: float, values: dict[Count | Value, float]
+    expectation: Expectation,
+    left: float,
+    right: float,
+    values: dict[Count | Value, float],
+    passed: bool,
 ) -> str:
     def shown(node: Node, value: float) -> str:
         if isinstance(node, Literal):
             return str(node)
         return f"{node} = {show(value, expectation.dimension)}"
 
-    sides = f"{shown(expectation.left, left)} {expectation.comparison} "
-    sides += shown(expectation.right, right)
+    sign = expectation.comparison if passed else f"is not {expectation.comparison}"
+    sides = f"{shown(expectation.left, left)} {sign} {shown(expectation.right, right)}"
     inner = [
         f"{term} = {show(value, _term_dimension(term))}"
         for term, value in values.items()

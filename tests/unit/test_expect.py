@@ -103,7 +103,9 @@ def test_percentiles_interpolate_between_ranks():
 
 def test_explanation_names_every_figure_used():
     outcome = evaluate(parse("delivered / sent >= 0.98"), RUN)
-    assert outcome.explanation == "delivered / sent = 0.8 >= 0.98 (delivered = 8, sent = 10)"
+    assert outcome.explanation == (
+        "delivered / sent = 0.8 is not >= 0.98 (delivered = 8, sent = 10)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,104 @@
+"""How figures are written for people: one place, so that summary, report and compare agree."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from simcore.results.metrics import Counts
+from simcore.results.statistics import Measurement
+from simcore.units import show_duration
+
+NOTHING = "-"
+
+
+def time(ns: float | None) -> str:
+    """A duration with three digits; `-` where there is none."""
+    if ns is None or math.isnan(ns):
+        return NOTHING
+    if abs(ns) < 1000:  # 0.333 ns says nothing on a clock that counts them
+        return "0" if ns == 0 else f"{ns:.3g} ns"
+    return show_duration(ns, digits=3 if abs(ns) < 1e12 else 6)
+
+
+def share(part: float, whole: float) -> str:
+    """A share in percent; `-` of nothing."""
+    return percent(part / whole) if whole else NOTHING
+
+
+def percent(value: float) -> str:
+    """A share in percent that never rounds to all or nothing what is neither."""
+    shown = f"{100 * value:.1f}"
+    if shown == "0.0" and value > 0:
+        return "<0.1 %"
+    if shown == "100.0" and value < 1:
+        return ">99.9 %"
+    return f"{shown.removesuffix('.0')} %"
+
+
+def number(value: float | None) -> str:
+    """A plain number with five digits; integers in full."""
+    if value is None:
+        return NOTHING
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:.5g}"
+
+
+def lost(counts: Counts) -> str:
+    """Losses by reason, as `loss 3 (1.5 %), queue_full 1 (0.5 %)`."""
+    parts = [f"{why} {n:,} ({share(n, counts.sent)})" for why, n in counts.lost.items()]
+    return ", ".join(parts)
+
+
+def measured(measurement: Measurement) -> tuple[str, str, str]:
+    """Mean, standard error and 95 % interval of a measurement."""
+    m = measurement
+    if m.mean is None:
+        most = ", ".join(f"{label(text)} ({n:,})" for text, n in m.texts)
+        return most, NOTHING, NOTHING
+    show = percent if m.boolean else number
+    error = NOTHING if m.std_error is None else show(m.std_error)
+    if m.low is None or m.high is None:
+        return show(m.mean), error, NOTHING
+    return show(m.mean), error, f"{show(m.low)} to {show(m.high)}"
+
+
+def label(text: object) -> str:
+    """A name from a scenario or a model, safe to print on one line."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
+def digest(manifest: Mapping[str, Any], length: int = 12) -> str:
+    """The digest, short; says so if the run has none."""
+    value = manifest.get("digest")
+    return str(value)[:length] if value else "none (unfinished)"
+
+
+def scenario_name(manifest: Mapping[str, Any]) -> str:
+    """Name of the scenario that was run."""
+    return label((manifest.get("scenario") or {}).get("name") or "unnamed")
+
+
+def ending(manifest: Mapping[str, Any]) -> str:
+    """How the run ended, in a word or two."""
+    return label((manifest.get("exit") or {}).get("reason") or "unknown").replace("_", " ")
+
+
+def speed(manifest: Mapping[str, Any]) -> str:
+    """Virtual and wall-clock time, their ratio, and the share that simcore itself took."""
+    times = manifest.get("times") or {}
+    virtual, wall = times.get("virtual_ns"), times.get("wall_s")
+    if virtual is None or not wall:
+        return "still running, or killed: no times yet"
+    text = f"{time(virtual)} of virtual time in {time(wall * 1e9)}"
+    text += f" ({virtual / 1e9 / wall:.3g} x real time)"
+    own = times.get("simcore_s")
+    return text if own is None else f"{text}; simcore's own share {share(own, wall)}"
+
+
+def command(*words: object) -> str:
+    """A command line that can be pasted into a shell."""
+    return shlex.join(["python", "-m", "simcore", *map(str, words)])
