@@ -19,6 +19,7 @@ from simcore.scenario.overrides import apply
 from simcore.scenario.problems import Report
 from simcore.scenario.reader import Document, parse, read_file
 from simcore.scenario.schema import (
+    COMMON_NODE,
     DEFAULT_IMPLEMENTATION,
     DEFAULT_NETWORK,
     DEFAULT_SEED,
@@ -26,7 +27,7 @@ from simcore.scenario.schema import (
 )
 from simcore.scenario.tree import Place, from_plain
 
-_COMMON = ("count", "tier", "implementation", "config")
+_COMMON = {*COMMON_NODE, "implementation"}
 
 
 def load(

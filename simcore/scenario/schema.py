@@ -57,7 +57,7 @@ _HEAD: Mapping[str, Any] = {
     },
 }
 
-_COMMON_NODE: Mapping[str, Any] = {
+COMMON_NODE: Mapping[str, Any] = {
     "count": {
         "description": "Makes this a group of so many equal nodes: `meter` with `count: 3` is "
         "`meter-0`, `meter-1` and `meter-2`. Without it there is one node, `meter`.",
@@ -78,17 +78,24 @@ _COMMON_NODE: Mapping[str, Any] = {
         "examples": [{"period": "1s"}],
     },
 }
+"""Keys of every node, beside `implementation`."""
 
 _EXPECT: Mapping[str, Any] = {
     "description": "What must hold at the end of the run; a run that misses one exits with code 1.",
     "type": "array",
     "items": {
-        "description": "A comparison of metrics with numbers or quantities.",
+        "description": "A comparison: counts (`sent`, `delivered`, `lost`, `in_flight`, each also "
+        "of one kind of message, as `sent.reading`) and statistics (`mean`, `min`, `max`, `p50`, "
+        "`p90`, `p95`, `p99`, `sum`, `count` of `latency`, `network`, `queueing`, `computing` or "
+        "`end_to_end`, by kind of message, or of `record.NAME`), with `+ - * /`, on both sides of "
+        "`< <= > >= == !=`. Numbers may carry `%` or a unit.",
         "type": "string",
         "format": "expectation",
     },
     "default": [],
-    "examples": [["delivered / sent >= 0.98", "p99(latency.reading) <= 150ms"]],
+    "examples": [
+        ["delivered / sent >= 98%", "p99(latency.reading) <= 150ms", "mean(record.correct) > 0.9"]
+    ],
 }
 
 
@@ -128,7 +135,7 @@ def _nodes(plugins: Plugins, defs: dict[str, Any]) -> dict[str, Any]:
         "enum": list(plugins.backends),
         "default": DEFAULT_IMPLEMENTATION,
     }
-    common = {**_COMMON_NODE, "implementation": implementation}
+    common = {**COMMON_NODE, "implementation": implementation}
     for name, backend in plugins.backends.items():
         defs[f"node_{name}"] = _closed(_hoist(backend, defs), common)
     return {
