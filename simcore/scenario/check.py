@@ -108,7 +108,7 @@ class Checker:
         suggestion: str | None = None,
         at_key: bool = False,
     ) -> None:
-        """Report what is wrong at `path`.
+        """Report what is wrong at `path`, unless something in it is reported already.
 
         Args:
             path: as in `data`; the place in the file is found from it.
@@ -118,6 +118,8 @@ class Checker:
             suggestion: what was meant, if the caller knows.
             at_key: the key is wrong, not its value.
         """
+        if self.incomplete(path):
+            return  # it may only be an echo
         self._report.add(
             self._pruned.original(path),
             message,
@@ -229,7 +231,7 @@ def check(tree: Tree, base: Path, report: Report, plugins: Plugins) -> Mapping[s
         return {}
     pruned = Pruned(data, invalid, wrong)
     checker = Checker(names, base, pruned, report, plugins)
-    _check_names(names, checker)
+    _check_names(names, report)
     if checker.duration == 0:
         checker.problem(("duration",), "must be more than 0")
     _ask_plugins(checker, plugins)
@@ -247,14 +249,13 @@ def _report(report: Report, found: Finding) -> None:
     )
 
 
-def _check_names(names: Names, checker: Checker) -> None:
+def _check_names(names: Names, report: Report) -> None:
     for name, group, count in names.collisions():
         message = f"the group {group!r} with count {count} has a member of this name already"
-        checker.problem(("nodes", name), message, at_key=True)
+        report.add(("nodes", name), message, at_key=True)
     if names.total > MAX_NODES:
-        checker.problem(
-            ("nodes",), f"{names.total:,} nodes in all; at most {MAX_NODES:,} are allowed"
-        )
+        message = f"{names.total:,} nodes in all; at most {MAX_NODES:,} are allowed"
+        report.add(("nodes",), message)
 
 
 def _ask_plugins(checker: Checker, plugins: Plugins) -> None:

@@ -44,14 +44,6 @@ _FLOAT = re.compile(
 )
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
-_HINTS = {
-    "mapping values are not allowed": "a ':' where none can stand; quote text that holds ': '",
-    "found character '\\t'": "a tab; indent with spaces",
-    "found character that cannot start any token": (
-        "a tab, or one of @ ` %, begins a value; indent with spaces and quote the text"
-    ),
-}
-
 
 @dataclass(slots=True)
 class Document:
@@ -199,7 +191,7 @@ class _Composer:
             place = Place(self._file)
             if mark is not None and not self._option:
                 place = Place(self._file, mark.line + 1, mark.column + 1)
-            raise _Refused(_syntax(error), place) from None
+            raise _Refused(_syntax(error, text), place) from None
         except (yaml.YAMLError, ValueError, OverflowError) as error:
             raise _Refused(f"is not YAML: {error}", Place(self._file, 1, 1)) from None
 
@@ -427,10 +419,17 @@ def _resolve(text: str) -> Any:
     return value
 
 
-def _syntax(error: yaml.MarkedYAMLError) -> str:
+def _syntax(error: yaml.MarkedYAMLError, text: str) -> str:
     problem = str(error.problem or error.context or "cannot be read")
-    for known, hint in _HINTS.items():
-        if known in problem:
-            return f"YAML syntax: {hint}"
-    context = f" {error.context}" if error.problem and error.context else ""
-    return f"YAML syntax: {problem}{context}"
+    if "cannot start any token" in problem and error.problem_mark is not None:
+        line = text.splitlines()[error.problem_mark.line]
+        first = line[error.problem_mark.column : error.problem_mark.column + 1]
+        hint = "indent with spaces, not tabs" if first == "\t" else f"quote text that begins with {first}"
+        return f"YAML syntax: {hint}"
+    if "mapping values are not allowed" in problem:
+        return "YAML syntax: a ':' where none can stand; quote text that holds ': '"
+    if not (error.problem and error.context):
+        return f"YAML syntax: {problem}"
+    mark = error.context_mark
+    since = f" that starts at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    return f"YAML syntax: {problem} {error.context}{since}"

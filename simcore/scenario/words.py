@@ -26,6 +26,7 @@ _TYPES = {
     "boolean": "true or false",
     "null": "nothing",
 }
+_PARTS = {"Items": "items", "Length": "characters", "Properties": "keys"}
 _AT_KEY = "propertyNames"
 
 
@@ -118,7 +119,7 @@ def _explain(error: ValidationError) -> Iterator[Finding]:
     elif keyword in ("anyOf", "oneOf"):
         yield from _alternatives(error, path, schema)
     else:
-        message = schema.get("errorMessage") or _limit(keyword, rule, value)
+        message = schema.get("errorMessage") or _limit(keyword, rule, value, schema)
         yield Finding(path, message or shorten(error.message))
 
 
@@ -157,7 +158,7 @@ def _not_listed(path: KeyPath, value: Any, allowed: Sequence[Any]) -> Finding:
     return Finding(path, f"must be {wanted}, got {show(value)}", word=word, candidates=words)
 
 
-def _limit(keyword: object, rule: Any, value: Any) -> str | None:
+def _limit(keyword: object, rule: Any, value: Any, schema: Mapping[str, Any]) -> str | None:
     if keyword == "minimum":
         return f"must be at least {rule}, got {show(value)}"
     if keyword == "maximum":
@@ -166,12 +167,13 @@ def _limit(keyword: object, rule: Any, value: Any) -> str | None:
         return f"must be greater than {rule}, got {show(value)}"
     if keyword == "exclusiveMaximum":
         return f"must be less than {rule}, got {show(value)}"
-    if keyword in ("minItems", "minLength", "minProperties"):
-        if not value:
-            return "must not be empty"
-        return f"must have at least {rule} {_parts(keyword)}, has {len(value)}"
-    if keyword in ("maxItems", "maxLength", "maxProperties"):
-        return f"must have at most {rule} {_parts(keyword)}, has {len(value)}"
+    if keyword in ("minItems", "minLength", "minProperties") and not value:
+        return "must not be empty"
+    if str(keyword)[:3] in ("min", "max"):
+        what = str(keyword)[3:]
+        exact = schema.get(f"min{what}") == schema.get(f"max{what}")
+        bound = "exactly" if exact else {"min": "at least", "max": "at most"}[str(keyword)[:3]]
+        return f"must have {bound} {rule} {_PARTS.get(what, 'parts')}, has {len(value)}"
     if keyword == "uniqueItems":
         return "holds the same thing twice"
     if keyword == "pattern":
@@ -189,16 +191,12 @@ def _limit(keyword: object, rule: Any, value: Any) -> str | None:
     return None
 
 
-def _parts(keyword: object) -> str:
-    if str(keyword).endswith("Items"):
-        return "items"
-    return "characters" if str(keyword).endswith("Length") else "keys"
-
-
 def _alternatives(
     error: ValidationError, path: KeyPath, schema: Mapping[str, Any]
 ) -> Iterator[Finding]:
-    """Findings of the alternative that was meant; of all, where none or several were."""
+    """Findings of the alternative that was meant."""
+    if "type" in schema and not isinstance(error.instance, (Mapping, list)):
+        return  # alternatives of a mapping, and it is none: its type is reported
     branches: dict[int, list[ValidationError]] = {}
     for inner in error.context or ():
         branches.setdefault(int(inner.schema_path[0]), []).append(inner)
