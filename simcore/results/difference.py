@@ -71,6 +71,8 @@ class Difference:
 
     def __str__(self) -> str:
         left, right = _excerpts(self.left, self.right)
+        if self.field in ("at", "sent"):
+            left, right = (show_exact(int(ns or 0)) for ns in (self.left, self.right))
         return (
             f"at {show_exact(self.at)}: {self.what} {self.record}: {self.field} "
             f"is {left} in the first run and {right} in the second"

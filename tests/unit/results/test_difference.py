@@ -44,7 +44,7 @@ def test_order_of_writing_does_not_matter(difference):
 def test_one_nanosecond(difference):
     found = difference(messages=change(MESSAGES, 1, _5=130 + 1 / MS))
     assert found == Difference(130 * MS, "message", "meter-0/2", "at", 130 * MS, 130 * MS + 1)
-    assert str(found).startswith("at 0.13s: message meter-0/2: at is 130000000 in the first run")
+    assert str(found).startswith("at 0.13s: message meter-0/2: at is 0.13s in the first run")
 
 
 def test_fate(difference):

@@ -1,0 +1,318 @@
+"""One HTML page for a run: self-contained, the same bytes for the same run, fit to be archived.
+
+The page loads nothing and runs nothing (its content security policy says so), hence it may be
+mailed or put beside a paper. Every caption carries scenario, seed and digest, so that a figure
+cut out of the page still says where it comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from simcore.errors import MissingDependency, ResultsError
+from simcore.expect import ExpectationError, Outcome, evaluate, parse
+from simcore.results import figures as draw
+from simcore.results import show
+from simcore.results.faults import spans
+from simcore.results.metrics import Flow, Metrics, NodeFigures, Spread
+from simcore.results.store import Run, duration
+from simcore.units import show_exact
+
+MOST_NODES, WORST_NODES = 200, 50
+MOST_LINKS, MOST_FLOWS, MOST_FAULTS = 100, 200, 200
+
+Cells = Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TableView:
+    """A table of the page; columns from `figures` on are set to the right."""
+
+    title: str
+    columns: Cells
+    rows: Sequence[Cells]
+    figures: int = 1
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FigureView:
+    """A figure of the page."""
+
+    title: str
+    svg: str
+
+
+def write_report(run: Run, path: Path) -> None:
+    """Write the report of a run.
+
+    Raises:
+        MissingDependency: jinja2 or matplotlib is not installed.
+        ResultsError: the file cannot be written.
+    """
+    page = render(run)
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ResultsError(
+            f"{path} cannot be written ({error.strerror}); choose another place with --out"
+        ) from error
+
+
+def render(run: Run) -> str:
+    """The page as text."""
+    try:
+        import jinja2
+    except ImportError:
+        raise MissingDependency("jinja2", extra="report", purpose="reports") from None
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    source = files("simcore.results").joinpath("report.html").read_text(encoding="utf-8")
+    return environment.from_string(source).render(_content(run)) + "\n"
+
+
+def _content(run: Run) -> dict[str, Any]:
+    manifest, figures = run.manifest, Metrics(run.connection)
+    name, seed = show.scenario_name(manifest), manifest.get("seed")
+    return {
+        "name": name,
+        "description": (manifest.get("scenario") or {}).get("description") or "",
+        "identity": f"{name}, seed {seed}, digest {show.digest(manifest)}",
+        "facts": _facts(run),
+        "totals": _totals(figures),
+        "outcomes": _outcomes(manifest, figures),
+        "figures": _figures(figures),
+        "tables": [table for table in _tables(run, figures) if table.rows],
+        "provenance": _provenance(manifest),
+        "resolved": yaml.safe_dump(
+            manifest.get("resolved") or {}, sort_keys=False, allow_unicode=True
+        ),
+    }
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    manifest = run.manifest
+    message = (manifest.get("exit") or {}).get("message")
+    ended = show.ending(manifest) + (f": {message}" if message else "")
+    return [
+        ("seed", str(manifest.get("seed"))),
+        ("digest", show.digest(manifest, 64)),
+        ("determinism", str(manifest.get("determinism"))),
+        ("ended", ended),
+        ("time", show.speed(manifest)),
+        ("started", str((manifest.get("times") or {}).get("started"))),
+    ]
+
+
+def _totals(figures: Metrics) -> list[tuple[str, str]]:
+    totals = figures.totals
+    lost = show.lost(totals)
+    return [
+        ("sent", f"{totals.sent:,}"),
+        ("delivered", f"{totals.delivered:,} ({show.share(totals.delivered, totals.sent)})"),
+        ("lost", f"{totals.lost_total:,}" + (f": {lost}" if lost else "")),
+        ("in flight at the end", f"{totals.in_flight:,}"),
+    ]
+
+
+def _outcomes(manifest: Mapping[str, Any], figures: Metrics) -> list[Outcome]:
+    """The scenario's expectations, evaluated again: a report needs nothing but the run."""
+    outcomes = []
+    for text in (manifest.get("resolved") or {}).get("expect") or ():
+        try:
+            outcomes.append(evaluate(parse(text), figures))
+        except ExpectationError as error:  # written by a version with another grammar
+            outcomes.append(Outcome(text, False, None, None, str(error)))
+    return outcomes
+
+
+def _figures(figures: Metrics) -> list[FigureView]:
+    done = [flow for flow in figures.flows if flow.counts.delivered]
+    busiest = sorted(done, key=lambda flow: -flow.counts.delivered)
+    found = []
+    if done:
+        lines = _chosen(done, busiest[: draw.MOST_LINES])
+        series = [(f"{f.name}, {f.kind}", figures.flow_series(f)) for f in lines]
+        title = "Cumulative distribution of the latency per flow" + _of(lines, done)
+        found.append(FigureView(title, draw.latency_cdf(series)))
+        bars = _chosen(done, busiest[: draw.MOST_BARS])
+        title = "Mean latency per flow, split into network, queueing and computing"
+        found.append(FigureView(title + _of(bars, done), draw.latency_split(bars)))
+    totals = figures.totals
+    if totals.lost:
+        svg = draw.losses(totals.lost, totals.sent)
+        found.append(FigureView("Messages lost, by reason", svg))
+    return found
+
+
+def _chosen(flows: Sequence[Flow], some: Sequence[Flow]) -> list[Flow]:
+    """Some of the flows, in the order of all."""
+    return [flow for flow in flows if flow in some]
+
+
+def _of(shown: Sequence[Flow], everything: Sequence[Flow]) -> str:
+    if len(shown) == len(everything):
+        return ""
+    return f" (the {len(shown)} with most messages of {len(everything)})"
+
+
+def _tables(run: Run, figures: Metrics) -> list[TableView]:
+    return [
+        _flow_table(figures),
+        *_node_tables(figures),
+        _measurement_table(figures),
+        _link_table(run),
+        _fault_table(run),
+    ]
+
+
+def _flow_table(figures: Metrics) -> TableView:
+    rows = [
+        (
+            flow.name,
+            flow.kind,
+            f"{flow.counts.sent:,}",
+            f"{flow.counts.delivered:,}",
+            show.share(flow.counts.lost_total, flow.counts.sent),
+            f"{flow.size:,}",
+            *_spread(flow.latency),
+            show.time(flow.network.mean),
+            show.time(flow.queueing.mean),
+            show.time(flow.computing.mean),
+            show.time(flow.end_to_end.p95),
+        )
+        for flow in figures.flows[:MOST_FLOWS]
+    ]
+    columns = ("flow", "kind", "sent", "delivered", "lost", "bytes", "p50", "p95", "p99", "max")
+    split = ("network", "queueing", "computing", "end-to-end p95")
+    note = (
+        "p50 to max: latency of delivered messages, percentiles interpolated linearly "
+        "(Hyndman and Fan 1996, definition 7). Network, queueing, computing: means."
+    )
+    note += _cut(len(figures.flows), MOST_FLOWS)
+    return TableView("Flows", (*columns, *split), rows, figures=2, note=note)
+
+
+def _spread(spread: Spread) -> tuple[str, ...]:
+    return tuple(show.time(ns) for ns in (spread.p50, spread.p95, spread.p99, spread.max))
+
+
+def _cut(count: int, most: int) -> str:
+    return f" The first {most:,} of {count:,}; `export` has all." if count > most else ""
+
+
+def _node_tables(figures: Metrics) -> list[TableView]:
+    times = ("p50", "p95", "p99", "max")
+    columns = ("node", "tier", "implementation", "sent", "lost", "received", *times)
+    note = "p50 to max: latency of the delivered messages that the node sent."
+    nodes = figures.nodes
+    if len(nodes) <= MOST_NODES:
+        return [TableView("Nodes", columns, [_node(n) for n in nodes], figures=3, note=note)]
+    groups: dict[str, list[NodeFigures]] = {}
+    for node in nodes:
+        groups.setdefault(node.group, []).append(node)
+    totals = [_group(name, members) for name, members in groups.items()]
+    group_columns = ("group", "tier", "nodes", "sent", "lost", "received", "worst p95")
+    worst = sorted(nodes, key=_badness)[:WORST_NODES]
+    title = f"The {WORST_NODES} nodes that fared worst, of {len(nodes):,}"
+    note += " Worst first: share of messages lost, then 95th percentile of latency."
+    return [
+        TableView("Groups of nodes", group_columns, totals, figures=2),
+        TableView(title, columns, [_node(n) for n in worst], figures=3, note=note),
+    ]
+
+
+def _node(node: NodeFigures) -> Cells:
+    counts = (f"{node.sent:,}", show.share(node.lost, node.sent), f"{node.received:,}")
+    return (node.name, node.tier, node.implementation, *counts, *_spread(node.latency))
+
+
+def _group(name: str, members: Sequence[NodeFigures]) -> Cells:
+    sent, lost = sum(n.sent for n in members), sum(n.lost for n in members)
+    slowest = max((n.latency.p95 for n in members if n.latency.n), default=None)
+    counts = (f"{len(members):,}", f"{sent:,}", show.share(lost, sent))
+    received = f"{sum(n.received for n in members):,}"
+    return (name, members[0].tier, *counts, received, show.time(slowest))
+
+
+def _badness(node: NodeFigures) -> tuple[float, float]:
+    lost = node.lost / node.sent if node.sent else 0.0
+    return -lost, -node.latency.p95 if node.latency.n else 0.0
+
+
+def _measurement_table(figures: Metrics) -> TableView:
+    rows = [
+        (
+            m.name,
+            f"{m.n:,}",
+            *show.measured(m),
+            *(
+                (show.NOTHING,) * 2
+                if m.boolean
+                else (show.number(m.minimum), show.number(m.maximum))
+            ),
+        )
+        for m in figures.measurements
+    ]
+    columns = ("name", "N", "mean", "standard error", "95 % interval", "least", "greatest")
+    note = (
+        "Truth values: share of true ones with its Wilson score interval (Wilson 1927). Numbers: "
+        "normal approximation. Both take the values as independent."
+    )
+    return TableView("Measurements", columns, rows, note=note)
+
+
+def _link_table(run: Run) -> TableView:
+    length = duration(run.manifest)
+    rows = run.connection.execute(
+        "SELECT name, entered, delivered, loss, queue_full, link_down, bytes, busy, queue_mean, "
+        "queue_max FROM link WHERE entered > 0 "
+        "ORDER BY loss + queue_full + link_down DESC, busy DESC, rowid"
+    ).fetchall()
+    shown = [
+        (
+            name,
+            *(f"{n:,}" for n in counts),
+            show.share(busy, length),
+            f"{mean or 0:.3g}",
+            f"{most or 0}",
+        )
+        for name, *counts, busy, mean, most in rows[:MOST_LINKS]
+    ]
+    columns = ("link", "entered", "delivered", "loss", "queue full", "link down", "bytes")
+    load = ("busy", "queue, mean", "queue, max")
+    note = "Links that carried anything; those that lost most come first, then the busiest."
+    return TableView("Links", (*columns, *load), shown, note=note + _cut(len(rows), MOST_LINKS))
+
+
+def _fault_table(run: Run) -> TableView:
+    found = spans(run.connection)
+    rows = [
+        (
+            fault.kind,
+            fault.target,
+            show_exact(fault.begin),
+            "end of the run" if fault.end is None else show_exact(fault.end),
+            "" if fault.detail == "{}" else fault.detail,
+        )
+        for fault in found[:MOST_FAULTS]
+    ]
+    columns = ("fault", "target", "from", "to", "detail")
+    return TableView("Faults", columns, rows, figures=2, note=_cut(len(found), MOST_FAULTS))
+
+
+def _provenance(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    versions = {"simcore": manifest.get("simcore"), **(manifest.get("versions") or {})}
+    inputs = manifest.get("inputs") or {}
+    return [
+        *((f"version of {name}", str(version)) for name, version in versions.items()),
+        ("platform", str(manifest.get("platform"))),
+        *((f"SHA-256 of {name}", str(digest)) for name, digest in inputs.items()),
+    ]
