@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from simcore.cli.console import make_console
 from simcore.plugins import Plugins
 
 # Where the name that is imported is not the name that is installed.
@@ -176,9 +176,7 @@ def command() -> int:
         style = "green" if finding.ok else ("bold red" if finding.required else "yellow")
         # Text, for what a plug-in or a path says is not to be read as markup.
         table.add_row(Text(finding.part), Text(_word(finding), style), Text(finding.detail))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 400  # whoever pipes it wants whole lines
+    console = make_console()
     console.print(table)
     broken = [finding.part for finding in found if finding.required and not finding.ok]
     if broken:

@@ -1,0 +1,78 @@
+"""A run in a handful of numbers: what is compared from one replication to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from simcore.results.metrics import Flow, Metrics
+from simcore.results.store import open_run
+
+COUNT = "count"
+"""Unit of how often something happened; where it is not told it did not happen."""
+SHARE = "share"
+"""Unit of a ratio from 0 to 1."""
+RECORDED = "as recorded"
+"""Unit of what a model measured, which only the model knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a number is.
+
+    Attributes:
+        name: as "latency_p99".
+        of: the flow, the reason of loss or the measurement it belongs to; "all" of the run.
+        unit: "ns", `COUNT`, `SHARE` or `RECORDED`.
+    """
+
+    name: str
+    of: str
+    unit: str
+
+
+def figures(path: Path) -> dict[Metric, float]:
+    """The figures of a run that completed.
+
+    Delivered share, losses by reason, latency of each flow, mean and number of each
+    measurement. A figure that the run does not have, such as the latency of a flow of which
+    nothing arrived, is left out.
+    """
+    with open_run(path) as run:
+        metrics = Metrics(run.connection)
+        return {metric: float(value) for metric, value in _all(metrics)}
+
+
+def _all(metrics: Metrics) -> Iterator[tuple[Metric, float]]:
+    totals = metrics.totals
+    yield Metric("sent", "all", COUNT), totals.sent
+    if totals.sent:
+        yield Metric("delivered", "all", SHARE), totals.delivered / totals.sent
+    for reason, lost in totals.lost.items():
+        yield Metric("lost", reason, COUNT), lost
+    for flow in metrics.flows:
+        yield from _latency(flow)
+    for measurement in metrics.measurements:
+        yield Metric("recorded", measurement.name, COUNT), measurement.n
+        if measurement.mean is not None:
+            unit = SHARE if measurement.boolean else RECORDED
+            yield Metric("mean", measurement.name, unit), measurement.mean
+
+
+def _latency(flow: Flow) -> Iterator[tuple[Metric, float]]:
+    spread = flow.latency
+    if spread.n:
+        of = f"{flow.name} {flow.kind}"
+        for name in ("mean", "p50", "p95", "p99"):
+            yield Metric(f"latency_{name}", of, "ns"), getattr(spread, name)
+
+
+def aligned(rows: Sequence[Mapping[Metric, float]]) -> list[dict[Metric, float]]:
+    """The rows with a zero for every count that only others have.
+
+    A run without a full queue has lost no message to one; without this, the mean would be
+    that of the runs that did.
+    """
+    metrics = dict.fromkeys(metric for row in rows for metric in row)
+    return [{m: row.get(m, 0.0) for m in metrics if m in row or m.unit == COUNT} for row in rows]
