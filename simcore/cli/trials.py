@@ -42,7 +42,7 @@ def _table(summary: Mapping[Metric, Estimate]) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for metric, found in summary.items():
         half = found.half_width
-        interval = "-" if half is None else f"+/- {_show(metric, half, 2)}"
+        interval = "-" if half is None else f"+/- {_show(metric, half, 3)}"
         cells = (metric.name, metric.of, _show(metric, found.mean, 5), interval, str(found.count))
         table.add_row(*(Text(label(cell)) for cell in cells))
     return table
