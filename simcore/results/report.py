@@ -166,6 +166,7 @@ def _of(shown: Sequence[Flow], everything: Sequence[Flow]) -> str:
 def _tables(run: Run, figures: Metrics) -> list[TableView]:
     return [
         _flow_table(figures),
+        _split_table(figures),
         *_node_tables(figures),
         _measurement_table(figures),
         _link_table(run),
@@ -183,21 +184,37 @@ def _flow_table(figures: Metrics) -> TableView:
             show.share(flow.counts.lost_total, flow.counts.sent),
             f"{flow.size:,}",
             *_spread(flow.latency),
-            show.time(flow.network.mean),
-            show.time(flow.queueing.mean),
-            show.time(flow.computing.mean),
-            show.time(flow.end_to_end.p95),
         )
         for flow in figures.flows[:MOST_FLOWS]
     ]
     columns = ("flow", "kind", "sent", "delivered", "lost", "bytes", "p50", "p95", "p99", "max")
-    split = ("network", "queueing", "computing", "end-to-end p95")
     note = (
         "p50 to max: latency of delivered messages, percentiles interpolated linearly "
-        "(Hyndman and Fan 1996, definition 7). Network, queueing, computing: means."
+        "(Hyndman and Fan 1996, definition 7)."
     )
     note += _cut(len(figures.flows), MOST_FLOWS)
-    return TableView("Flows", (*columns, *split), rows, figures=2, note=note)
+    return TableView("Flows", columns, rows, figures=2, note=note)
+
+
+def _split_table(figures: Metrics) -> TableView:
+    rows = [
+        (
+            flow.name,
+            flow.kind,
+            *(show.time(part.mean) for part in (flow.network, flow.queueing, flow.computing)),
+            show.time(flow.latency.mean),
+            *(show.time(ns) for ns in (flow.end_to_end.p50, flow.end_to_end.p95)),
+        )
+        for flow in figures.flows[:MOST_FLOWS]
+        if flow.counts.delivered
+    ]
+    columns = ("flow", "kind", "network", "queueing", "computing", "latency")
+    note = (
+        "Means; network, queueing and computing add up to the latency. End to end: from the "
+        "first message of the chain of causes to delivery, percentiles."
+    )
+    ends = ("end to end p50", "end to end p95")
+    return TableView("Where the time went", (*columns, *ends), rows, figures=2, note=note)
 
 
 def _spread(spread: Spread) -> tuple[str, ...]:

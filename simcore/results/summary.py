@@ -95,7 +95,7 @@ def _header(run: Run, console: Console) -> None:
     _line(console, (show.scenario_name(manifest), "bold"), head)
     ending = show.ending(manifest)
     style = "green" if ending == "completed" else "yellow" if ending == "running" else "red"
-    _line(console, (ending, style), f": {show.speed(manifest)}")
+    console.print(Text.assemble((ending, style), f": {show.speed(manifest)}"))
     message = (manifest.get("exit") or {}).get("message")
     if message:
         _line(console, f"  {message}")

@@ -1,0 +1,74 @@
+"""Two runs side by side."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from by_hand import MANIFEST, MEASUREMENTS, MESSAGES, MS
+from click.testing import CliRunner
+
+from simcore.cli.compare import command
+from simcore.results.compare import compare, flatten
+from simcore.results.store import open_run
+
+OTHER = {"digest": "f" * 64, "seed": 8, "resolved": {**MANIFEST["resolved"], "seed": 8}}
+
+
+@pytest.fixture
+def pair(make_run):
+    """The run told by hand, and one with another seed in which one message came later."""
+    late = (*MESSAGES[1][:5], 150, *MESSAGES[1][6:])
+    messages = [MESSAGES[0], late, *MESSAGES[2:-1]]
+    return make_run("a"), make_run(
+        "b", manifest=OTHER, messages=messages, measurements=MEASUREMENTS[:2] + MEASUREMENTS[3:]
+    )
+
+
+def test_what_differs(pair):
+    with open_run(pair[0]) as a, open_run(pair[1]) as b:
+        found = compare(a, b)
+    assert not found.same
+    assert found.scenario == {"seed": (7, 8)} and found.other == {"seed": (7, 8)}
+    assert found.versions == {} and found.inputs == {}
+    assert found.counts == {"sent": (8, 7), "in_flight": (1, 0), "measurements": (10, 9)}
+    assert found.flows["meter -> gateway reading"]["p50"] == (20 * MS, 40 * MS)
+    assert found.measurements["temperature"] == (23.0, 21.0)
+    assert (found.difference.record, found.difference.field) == ("meter-0 #1", "occurs")
+
+
+def test_exit_code_and_text(pair, make_run):
+    runs = [str(path) for path in pair]
+    done = CliRunner().invoke(command, runs, standalone_mode=False)
+    assert done.return_value == 1
+    lines = [" ".join(line.split()) for line in done.output.splitlines()]
+    assert lines[0] == "different: digests 0123456789ab and ffffffffffff"
+    assert lines[1].startswith("first difference at 0.07s: measurement meter-0 #1: occurs is yes")
+    assert "meter -> gateway reading, second 3 40 ms 40 ms 40 ms" in lines
+    same = CliRunner().invoke(command, [runs[0], runs[0]], standalone_mode=False)
+    assert same.return_value == 0
+    assert same.output == f"same: both have the digest {MANIFEST['digest']}\n"
+
+
+def test_an_unfinished_run_is_never_called_the_same(make_run):
+    runs = [str(make_run(name, manifest={"digest": None})) for name in "ab"]
+    done = CliRunner().invoke(command, runs, standalone_mode=False)
+    assert done.return_value == 1
+    assert "neither run was finished" in done.output
+    assert "no recorded message, measurement or fault differs" in done.output
+
+
+def test_json(pair):
+    done = CliRunner().invoke(command, [*map(str, pair), "--json"], standalone_mode=False)
+    document = json.loads(done.output)
+    assert document["same"] is False and document["scenario"] == {"seed": [7, 8]}
+    assert document["difference"]["at"] == 70 * MS
+
+
+def test_flatten():
+    assert flatten({"a": {"b": [1, {"c": 2}]}, "d": {}, "e": []}) == {
+        "a.b.0": 1,
+        "a.b.1.c": 2,
+        "d": {},
+        "e": [],
+    }

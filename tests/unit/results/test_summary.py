@@ -1,0 +1,131 @@
+"""The summary at the end of a run, whole, as it looks in a pipe and in a terminal."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from by_hand import MANIFEST, MESSAGES
+from rich.console import Console
+
+from simcore.expect import Outcome
+from simcore.results import show
+from simcore.results.metrics import Counts
+from simcore.results.store import open_run
+from simcore.results.summary import print_summary
+
+OUTCOMES = (
+    Outcome("sent >= 1", True, 8, 1, "sent = 8 >= 1"),
+    Outcome("lost == 0", False, 2, 0, "lost = 2 is not == 0"),
+)
+
+
+def summary(directory, *, width=120, outcomes=(), terminal=False):
+    target = io.StringIO()
+    console = Console(file=target, width=width, force_terminal=terminal)
+    with open_run(directory) as run:
+        print_summary(run, console, outcomes)
+    return target.getvalue()
+
+
+def squeezed(text):
+    """Without the padding of tables."""
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_everything_on_one_screen(make_run):
+    directory = make_run()
+    assert squeezed(summary(directory, outcomes=OUTCOMES)) == [
+        "by-hand seed 7 digest 0123456789ab exact",
+        "completed: 300 ms of virtual time in 150 ms (2 x real time); simcore's own share 40 %",
+        "",
+        "Messages 8 sent, 5 delivered (62.5 %), 2 lost (25 %), 1 in flight",
+        "lost to loss 1 (12.5 %), queue_full 1 (12.5 %)",
+        "",
+        "Latency, its mean split, and end-to-end time",
+        "Flow kind delivered/sent p50 p95 p99 network queueing computing end-to-end p95",
+        "meter -> gateway reading 3/4 20 ms 38 ms 39.6 ms 19.3 ms 4 ms 0 38 ms",
+        "gateway -> cloud my kind 1/3 50 ms 50 ms 50 ms 40 ms 7 ms 3 ms 60 ms",
+        "cloud -> meter command 1/1 30 ms 30 ms 30 ms 20 ms 0 10 ms 90 ms",
+        "",
+        "Measurements",
+        "name N mean std error 95 % interval",
+        "correct 4 75 % 21.7 % 30.1 % to 95.4 %",
+        "state 3 busy (2), idle (1) - -",
+        "temperature 3 23 2.0817 18.92 to 27.08",
+        "",
+        "Links worth a look",
+        "link busy entered lost to queue mean/max",
+        "gateway->cloud 80 % 3 33.3 % queue_full 1 1.5/4",
+        "meter-0->gateway 10 % 3 33.3 % loss 1 0.1/2",
+        "",
+        "Faults",
+        "from to kind target",
+        "150 ms 200 ms link_down gateway->cloud",
+        "",
+        "Expectations 1 of 2 failed",
+        "pass sent = 8 >= 1",
+        "FAIL lost == 0",
+        "lost = 2 is not == 0",
+        "",
+        f"Results {directory}",
+        f"python -m simcore report {directory}",
+        f"python -m simcore trace {directory} gateway/1",
+        f"python -m simcore export {directory}",
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_tables_fit_the_terminal(make_run, width):
+    text = summary(make_run(), width=width)
+    tables = [line for line in text.splitlines() if not line.lstrip().startswith(("python", "R"))]
+    assert max(len(line.rstrip()) for line in tables) <= width
+    assert "…" not in text
+
+
+def test_piped_output_is_plain(make_run):
+    text = summary(make_run(), outcomes=OUTCOMES)
+    assert text.isascii() and "\x1b" not in text
+    assert "\x1b" in summary(make_run("again"), terminal=True)
+
+
+def test_nothing_recorded_and_still_running(make_run):
+    manifest = {"digest": None, "exit": {"reason": "running"}, "times": {"started": "now"}}
+    directory = make_run(messages=[], measurements=[], faults=[], manifest=manifest)
+    lines = squeezed(summary(directory))
+    assert lines[0] == "by-hand seed 7 digest none (unfinished) exact"
+    assert lines[1] == "running: still running, or killed: no times yet"
+    assert "Messages 0 sent, 0 delivered (-), 0 lost (-), 0 in flight" in lines
+    assert not any("trace" in line for line in lines)
+
+
+def test_many_flows_are_cut_to_the_busiest(make_run):
+    quiet = [
+        (f"meter-1/{n}", "cloud", f"kind-{n:02}", 1, n, n + 1, "delivered", None, n, 0, 0, 0)
+        for n in range(2, 22)
+    ]
+    text = summary(make_run(messages=[*MESSAGES, *quiet]))
+    assert "... and 8 more flows" in text and "reading" in text
+
+
+def test_markup_and_control_characters_in_kinds_are_harmless(make_run):
+    row = ("meter-0/1", "cloud", "[red]\x1b[2J\n", 1, 1, 2, "delivered", None, 1, 0, 0, 0)
+    text = summary(make_run(messages=[row]))
+    assert "[red]\\x1b[2J\\n" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0, "0 %"), (1, "100 %"), (0.99999, ">99.9 %"), (0.0001, "<0.1 %"), (0.125, "12.5 %")],
+)
+def test_percent_never_rounds_to_all_or_nothing(value, shown):
+    assert show.percent(value) == shown
+
+
+def test_show():
+    assert show.time(float("nan")) == "-" and show.time(0.0) == "0"
+    assert show.time(1_234_567) == "1.23 ms" and show.time(0.5) == "0.5 ns"
+    assert show.number(1234567.0) == "1,234,567" and show.number(0.123456) == "0.12346"
+    assert show.lost(Counts(10, 9, 0, {"loss": 1})) == "loss 1 (10 %)"
+    assert show.digest(MANIFEST, 4) == "0123"
+    assert show.command("report", "my run") == "python -m simcore report 'my run'"

@@ -1,0 +1,133 @@
+"""Chains of causes, found from any of their messages."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from simcore.cli.trace import command
+from simcore.errors import UsageError
+from simcore.results.store import open_run
+from simcore.results.trace import trace
+
+MS = 10**6
+
+
+@pytest.fixture
+def connection(make_run):
+    with open_run(make_run()) as run:
+        yield run.connection
+
+
+@pytest.mark.parametrize("asked", ["meter-0/1", "gateway/1", "cloud/1"])
+def test_the_whole_chain_from_any_message(connection, asked):
+    chain = trace(connection, asked)
+    found = [(message.id, message.depth, message.cause) for message in chain.messages]
+    assert found == [
+        ("meter-0/1", 0, None),
+        ("gateway/1", 1, "meter-0/1"),
+        ("cloud/1", 2, "gateway/1"),
+    ]
+    assert [message.id for message in chain.messages if message.asked] == [asked]
+    assert (chain.origin, chain.end) == (10 * MS, 100 * MS)
+
+
+def test_siblings_do_not_belong_to_the_chain(make_run):
+    def row(id, cause, sent):
+        return (id, "cloud", "k", 1, sent, sent + 1, "delivered", cause, 1, 0, 0, 0)
+
+    messages = [row("meter-0/1", None, 1)]
+    messages += [row(f"gateway/{n}", "meter-0/1", 2 + n) for n in (1, 2)]
+    messages += [row("cloud/1", "gateway/1", 5), row("cloud/2", "gateway/2", 6)]
+    with open_run(make_run(messages=messages)) as run:
+        ids = [message.id for message in trace(run.connection, "gateway/1").messages]
+        everything = trace(run.connection, "meter-0/1").messages
+    assert ids == ["meter-0/1", "gateway/1", "cloud/1"]
+    assert len(everything) == 5
+
+
+def test_hops_and_parts(connection):
+    message = trace(connection, "gateway/1").messages[1]
+    assert [hop.link for hop in message.hops] == ["gateway->relay", "relay->cloud"]
+    assert message.hops[0].arrived == 45 * MS
+    assert (message.network, message.queued, message.waited, message.computed) == (
+        40 * MS,
+        5 * MS,
+        2 * MS,
+        3 * MS,
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("gatway/1", "did you mean gateway?"),
+        ("zzz/1", "its nodes are meter-0, meter-1, gateway, cloud"),
+        ("gateway/9", "it sent 3, from gateway/1 to gateway/3"),
+        ("gateway", "write its source and number, as in meter-0/1"),
+        ("gateway/-1", "write its source and number"),
+        ("gateway/" + "9" * 30, "write its source and number"),
+    ],
+)
+def test_unknown_messages(connection, asked, words):
+    with pytest.raises(UsageError) as caught:
+        trace(connection, asked)
+    assert words in str(caught.value)
+
+
+def test_printed(make_run):
+    done = CliRunner().invoke(command, [str(make_run()), "gateway/1"], standalone_mode=False)
+    assert done.exception is None
+    assert done.output.splitlines() == [
+        "Chain of gateway/1: 3 messages, 0.01s to 0.1s, 90 ms in all",
+        "",
+        "  meter-0/1   meter-0 (device) -> gateway (edge)   reading, 100 B",
+        "               0.01s  sent, first of its chain",
+        "               0.02s  delivered after 10 ms (network 8 ms, queued 2 ms)",
+        "",
+        "> gateway/1   gateway (edge) -> cloud (cloud)   my kind, 40 B",
+        "              0.025s  sent, caused by meter-0/1, after it waited 2 ms for a worker "
+        "and computed for 3 ms",
+        "              0.025s  entered gateway->relay: queued 5 ms, "
+        "transmitted in 10 ms, delay 5 ms",
+        "              0.045s  entered relay->cloud: queued 0, transmitted in 12 ms, delay 13 ms",
+        "               0.07s  delivered after 45 ms (network 40 ms, queued 5 ms)",
+        "",
+        "  cloud/1   cloud (cloud) -> meter-0 (device)   command, 8 B",
+        "               0.08s  sent, caused by gateway/1, after it computed for 10 ms",
+        "                0.1s  delivered after 20 ms (network 20 ms, queued 0)",
+    ]
+
+
+def test_lost_and_in_flight_are_said(make_run):
+    run = str(make_run())
+    lost = CliRunner().invoke(command, [run, "gateway/2"]).output
+    flying = CliRunner().invoke(command, [run, "gateway/3"]).output
+    assert "lost: queue_full, after 1 ms" in lost
+    assert "still in flight when the run ended, after 10 ms" in flying
+
+
+def test_json(make_run):
+    done = CliRunner().invoke(command, [str(make_run()), "cloud/1", "--json"])
+    document = json.loads(done.output)
+    assert document["origin"] == 10 * MS
+    assert [message["id"] for message in document["messages"]] == [
+        "meter-0/1",
+        "gateway/1",
+        "cloud/1",
+    ]
+    assert document["messages"][0]["payload"] == {"from": "meter-0/1"}
+
+
+def test_a_broadcast_is_cut(make_run):
+    messages = [("meter-0/1", "cloud", "k", 1, 1, 2, "delivered", None, 1, 0, 0, 0)]
+    messages += [
+        (f"cloud/{n}", "meter-0", "k", 1, 2, 3, "delivered", "meter-0/1", 1, 0, 0, 0)
+        for n in range(1, 151)
+    ]
+    run = str(make_run(messages=messages))
+    short = CliRunner().invoke(command, [run, "meter-0/1"]).output
+    assert "... and 51 more; --all prints them" in short and "cloud/150 " not in short
+    assert "cloud/150 " in CliRunner().invoke(command, [run, "meter-0/1", "--all"]).output
