@@ -6,13 +6,11 @@ usually its consequence, so that one record, with the field and both values, is 
 
 from __future__ import annotations
 
-import heapq
 import json
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Literal
+from typing import Any, Literal
 
 from simcore.results.digest import FAULT, MEASUREMENT, MESSAGE
 from simcore.units import show_exact
@@ -22,7 +20,10 @@ _Key = tuple[int, int, int, int]
 _Record = tuple[_Key, tuple[Value, ...]]
 """Place in the order of the digest, and everything that the digest covers."""
 
+_Pair = tuple[_Record | None, _Record | None]
+
 _EXCERPT = 60
+_CHUNK = 4096
 
 _FIELDS: dict[int, tuple[str, ...]] = {
     FAULT: ("at", "number", "phase", "kind", "target", "detail"),
@@ -88,40 +89,51 @@ def first_difference(left: sqlite3.Connection, right: sqlite3.Connection) -> Dif
     Returns:
         None if messages, measurements and faults are all the same.
     """
-    for one, other in zip_longest(_records(left), _records(right)):
-        if (
-            one is not None
-            and other is not None
-            and one[1] == other[1]
-            and one[0][2] == other[0][2]
-        ):
-            continue
-        if other is None or (one is not None and one[0] <= other[0]):
-            return _describe(one, _find(right, one), swapped=False)
-        return _describe(other, _find(left, other), swapped=True)
-    return None
+    # The first of all is the earliest of the first ones of each sort.
+    found = [pair for sort in _QUERIES if (pair := _first_pair(left, right, sort))]
+    if not found:
+        return None
+    one, other = min(found, key=_earlier)
+    if other is None or (one is not None and one[0] <= other[0]):
+        assert one is not None
+        return _describe(one, _find(right, one), swapped=False)
+    return _describe(other, _find(left, other), swapped=True)
 
 
-def _records(connection: sqlite3.Connection) -> Iterator[_Record]:
-    return heapq.merge(
-        *(_walk(connection, sort) for sort in _QUERIES), key=lambda record: record[0]
-    )
+def _earlier(pair: _Pair) -> _Key:
+    return min(record[0] for record in pair if record is not None)
 
 
-def _walk(
-    connection: sqlite3.Connection, sort: int, where: str = "", *of: Value
-) -> Iterator[_Record]:
-    for at, order, number, *line in connection.execute(_QUERIES[sort].format(where), of):
-        yield (at, order, sort, number), tuple(line)
+def _first_pair(left: sqlite3.Connection, right: sqlite3.Connection, sort: int) -> _Pair | None:
+    """The first two records of a sort, at the same place in the order, that differ."""
+    query = _QUERIES[sort].format("")
+    cursors = left.execute(query), right.execute(query)
+    while True:
+        ours, theirs = (cursor.fetchmany(_CHUNK) for cursor in cursors)
+        if ours != theirs:  # whole chunks first: that is fast, and nearly all are equal
+            for one, other in zip_longest(ours, theirs):
+                # The order of nodes (second column) is not part of the digest.
+                if one is None or other is None or one[3:] != other[3:]:
+                    return _record(sort, one), _record(sort, other)
+        if not ours and not theirs:
+            return None
+
+
+def _record(sort: int, row: tuple[Any, ...] | None) -> _Record | None:
+    if row is None:
+        return None
+    at, order, number, *line = row
+    return (at, order, sort, number), tuple(line)
 
 
 def _find(connection: sqlite3.Connection, record: _Record) -> _Record | None:
     """The record of the same name, wherever it stands."""
     (_, _, sort, number), line = record
-    if sort == FAULT:
-        return next(_walk(connection, sort, "WHERE m.number = ?", number), None)
-    where = "WHERE m.number = ? AND s.name = ?"
-    return next(_walk(connection, sort, where, number, line[1]), None)
+    of: tuple[Value, ...] = (number,)
+    where = "WHERE m.number = ?"
+    if sort != FAULT:
+        where, of = f"{where} AND s.name = ?", (number, line[1])
+    return _record(sort, connection.execute(_QUERIES[sort].format(where), of).fetchone())
 
 
 def _describe(record: _Record, found: _Record | None, *, swapped: bool) -> Difference:

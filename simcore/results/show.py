@@ -66,6 +66,11 @@ def measured(measurement: Measurement) -> tuple[str, str, str]:
     return show(m.mean), error, f"{show(m.low)} to {show(m.high)}"
 
 
+def more(count: int, what: str) -> str:
+    """What a list leaves out, as `... and 3 more links`."""
+    return f"... and {count:,} more {what}{'s' if count != 1 else ''}"
+
+
 def label(text: object) -> str:
     """A name from a scenario or a model, safe to print on one line."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
@@ -94,7 +99,8 @@ def speed(manifest: Mapping[str, Any]) -> str:
     if virtual is None or not wall:
         return "still running, or killed: no times yet"
     text = f"{time(virtual)} of virtual time in {time(wall * 1e9)}"
-    text += f" ({virtual / 1e9 / wall:.3g} x real time)"
+    ratio = virtual / 1e9 / wall
+    text += f" ({ratio:,.0f} x real time)" if ratio >= 100 else f" ({ratio:.3g} x real time)"
     own = times.get("simcore_s")
     return text if own is None else f"{text}; simcore's own share {share(own, wall)}"
 

@@ -61,6 +61,8 @@ class Run:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+        if isinstance(error, sqlite3.DatabaseError):  # damaged beyond its first page
+            raise _unreadable(self.path / DATABASE, error) from error
 
     def close(self) -> None:
         """Release the database; the DataFrames already made stay valid."""

@@ -84,7 +84,7 @@ def _add(table: Table, *cells: str | Text) -> None:
 def _show(table: Table, console: Console, left_out: int = 0, what: str = "") -> None:
     console.print(table)
     if left_out > 0:
-        _line(console, (f"... and {left_out:,} more {what}", "dim"))
+        _line(console, (show.more(left_out, what), "dim"))
     console.print()
 
 
@@ -130,15 +130,15 @@ def _flows(figures: Metrics, console: Console) -> None:
         table = _table("Latency, its mean split, and end-to-end time", *what, *latency, *split)
         for flow in shown:
             _add(table, *_who(flow), _counts(flow), *_percentiles(flow), *_split(flow))
-        return _show(table, console, left_out, "flows")
+        return _show(table, console, left_out, "flow")
     table = _table("Latency", *what, *latency)
     for flow in shown:
         _add(table, *_who(flow), _counts(flow), *_percentiles(flow))
-    _show(table, console, left_out, "flows")
+    _show(table, console, left_out, "flow")
     table = _table("Mean latency split, and end-to-end time", *what[:2], *split)
     for flow in shown:
         _add(table, *_who(flow), *_split(flow))
-    _show(table, console, left_out, "flows")
+    _show(table, console, left_out, "flow")
 
 
 def _who(flow: Flow) -> tuple[str, str]:
@@ -164,7 +164,7 @@ def _measurements(figures: Metrics, console: Console) -> None:
     table = _table("Measurements", "name", "N >", "mean >", "std error >", "95 % interval >")
     for m in figures.measurements[:MOST_MEASUREMENTS]:
         _add(table, show.label(m.name), f"{m.n:,}", *show.measured(m))
-    _show(table, console, len(figures.measurements) - MOST_MEASUREMENTS, "measurements")
+    _show(table, console, len(figures.measurements) - MOST_MEASUREMENTS, "measurement")
 
 
 def _links(run: Run, console: Console) -> None:
@@ -185,7 +185,7 @@ def _links(run: Run, console: Console) -> None:
         why = ", ".join(f"{reason} {n:,}" for reason, n in lost.items() if n) or show.NOTHING
         total, queue = show.share(sum(lost.values()), entered), f"{mean or 0:.3g}/{longest or 0}"
         _add(table, name, show.share(busy, length), f"{entered:,}", total, why, queue)
-    _show(table, console, len(rows) - MOST_LINKS, "links")
+    _show(table, console, len(rows) - MOST_LINKS, "link")
 
 
 def _faults(run: Run, console: Console) -> None:
@@ -195,14 +195,14 @@ def _faults(run: Run, console: Console) -> None:
     table = _table("Faults", "from >", "to >", "kind", "target")
     for fault in found[:MOST_FAULTS]:
         _add(table, show.time(fault.begin), show.time(fault.end), fault.kind, fault.target)
-    _show(table, console, len(found) - MOST_FAULTS, "faults")
+    _show(table, console, len(found) - MOST_FAULTS, "fault")
 
 
 def _expectations(outcomes: Sequence[Outcome], console: Console) -> None:
     if not outcomes:
         return
     failed = sum(not outcome.passed for outcome in outcomes)
-    verdict = f"{failed} of {len(outcomes)} failed" if failed else f"all {len(outcomes)} held"
+    verdict = f"{failed} of {len(outcomes)} failed" if failed else f"{len(outcomes)} held"
     _line(console, ("Expectations", "bold"), f"   {verdict}")
     for outcome in outcomes:
         mark = ("  pass  ", "green") if outcome.passed else ("  FAIL  ", "bold red")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 from by_hand import FAULTS, MEASUREMENTS, MESSAGES, MS
 
@@ -92,3 +94,29 @@ def test_long_payloads_are_cut_where_they_differ():
     left = '{"values":[' + "1," * 100 + "2]}"
     text = str(Difference(0, "message", "a/1", "payload", left, left.replace("2]", "3]")))
     assert "2]" in text and "3]" in text and len(text) < 220
+
+
+@pytest.mark.parametrize(
+    ("messages", "record", "field"),
+    [
+        (change(MESSAGES, 6, _3=9), "cloud/1", "size"),
+        (MESSAGES[:6], "cloud/1", "occurs"),
+    ],
+)
+def test_far_into_long_runs(difference, monkeypatch, messages, record, field):
+    monkeypatch.setattr("simcore.results.difference._CHUNK", 2)
+    found = difference(messages=messages)
+    assert (found.record, found.field) == (record, field)
+
+
+def test_another_order_of_nodes_is_no_difference_by_itself(make_run):
+    """Two scenarios that differ in a node that does nothing give the same records."""
+    with open_run(make_run("a")) as a:
+        writable = sqlite3.connect(":memory:")
+        a.connection.backup(writable)
+    writable.execute("UPDATE node SET id = id + 10")
+    writable.execute("UPDATE message SET source = source + 10, destination = destination + 10")
+    writable.execute("UPDATE measurement SET node = node + 10")
+    with open_run(make_run("c")) as c:
+        assert first_difference(c.connection, writable) is None
+    writable.close()

@@ -181,6 +181,16 @@ def test_damaged_files_are_named(make_run):
         open_run(run)
 
 
+def test_damage_found_while_reading_is_reported(make_run):
+    run = make_run()
+    content = (run / "run.sqlite").read_bytes()
+    page = int.from_bytes(content[16:18], "big")
+    (run / "run.sqlite").write_bytes(content[:page] + b"\xff" * (len(content) - page))
+    with pytest.raises(UsageError, match=r"run\.sqlite cannot be read as a database"):
+        with open_run(run) as opened:
+            opened.connection.execute("SELECT * FROM message").fetchall()
+
+
 def test_runs_of_a_newer_version_are_refused(make_run):
     run = make_run()
     with sqlite3.connect(run / "run.sqlite") as connection:
