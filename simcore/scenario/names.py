@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from simcore.scenario.problems import did_you_mean, shorten
+from simcore.scenario.problems import MAX_SUGGESTIONS, did_you_mean, shorten
 
 MAX_COUNT = 100_000
 MAX_NODES = 200_000
@@ -31,6 +31,7 @@ class Names:
         self.counts: dict[str, int | None] = {}
         """Members by group; None for a single node."""
         self._uncertain: set[str] = set()
+        self._explained: dict[str, tuple[str, str | None]] = {}
         for name, node in nodes.items() if isinstance(nodes, Mapping) else ():
             count = node.get("count") if isinstance(node, Mapping) else None
             self.counts[name] = count
@@ -79,6 +80,11 @@ class Names:
 
     def explain(self, name: str) -> tuple[str, str | None]:
         """Why a name is unknown: a message, and what was probably meant."""
+        if name not in self._explained:
+            self._explained[name] = self._explain(name)
+        return self._explained[name]
+
+    def _explain(self, name: str) -> tuple[str, str | None]:
         shown = repr(shorten(name, 60))
         group, index = _split(name)
         count = self.counts.get(group)
@@ -88,6 +94,8 @@ class Names:
             return f"there is no node {shown}: {group} has {members}", None
         if index is not None and group in self.counts:
             return f"there is no node {shown}: {group} has no 'count'", group
+        if len(self._explained) > 2 * MAX_SUGGESTIONS:  # nobody reads on, and looking costs time
+            return f"there is no node or group {shown}", None
         meant = did_you_mean(name, self.counts)
         if index is not None:
             near = did_you_mean(group, [known for known, size in self.counts.items() if size])

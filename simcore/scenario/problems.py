@@ -61,8 +61,9 @@ def dotted(path: KeyPath) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
+            short = shorten(part, 100)
             # A key may hold anything, terminal escapes included.
-            shown = part if _PLAIN.fullmatch(part) else json.dumps(shorten(part, 60))
+            shown = short if _PLAIN.fullmatch(short) else json.dumps(short)
             text += f".{shown}" if text else shown
     return text
 

@@ -424,7 +424,11 @@ def _syntax(error: yaml.MarkedYAMLError, text: str) -> str:
     if "cannot start any token" in problem and error.problem_mark is not None:
         line = text.splitlines()[error.problem_mark.line]
         first = line[error.problem_mark.column : error.problem_mark.column + 1]
-        hint = "indent with spaces, not tabs" if first == "\t" else f"quote text that begins with {first}"
+        hint = (
+            "indent with spaces, not tabs"
+            if first == "\t"
+            else f"quote text that begins with {first}"
+        )
         return f"YAML syntax: {hint}"
     if "mapping values are not allowed" in problem:
         return "YAML syntax: a ':' where none can stand; quote text that holds ': '"

@@ -7,6 +7,7 @@ whether the name is there, which is what goes wrong most.
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +48,9 @@ def names_in(path: Path) -> Names:
     if len(data) > MAX_BYTES:
         raise Unreadable("is too large for a Python module")
     try:
-        tree = ast.parse(data)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the user's code; Python tells when it runs
+            tree = ast.parse(data)
     except SyntaxError as error:
         where = f"line {error.lineno}: " if error.lineno else ""
         raise Unreadable(f"is not valid Python: {where}{error.msg}") from None
