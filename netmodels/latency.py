@@ -7,6 +7,8 @@ the instant, in the order (source, counter), so that nothing depends on who ran 
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +39,7 @@ class Link:
     """
 
     __slots__ = (
-        "bytes", "delivered", "destination", "disturbances", "entered", "last_arrival", "lost",
+        "bytes", "destination", "disturbances", "entered", "last_arrival", "lost",
         "name", "refused", "severed", "source", "spec", "transmitter",
     )  # fmt: skip
 
@@ -50,7 +52,6 @@ class Link:
         self.disturbances: list[Disturbance] = []
         self.last_arrival = 0
         self.entered = 0
-        self.delivered = 0
         self.bytes = 0
         self.lost = 0
         self.refused = 0
@@ -76,8 +77,20 @@ class _Hop:
         return self.chance()
 
 
-class _Direct(Path):
+class _LinkPath(Path):
+    """What the figures need to know of both kinds of path."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def carrier(self, message: Message) -> Link:
+        """The link that a message is on."""
+
+
+class _Direct(_LinkPath):
     """A path of one link without state."""
+
+    __slots__ = ("_deliver", "_hop", "_link", "_network", "_push", "_transit", "receiver")
 
     def __init__(self, network: LatencyNetwork, receiver: Node, hop: _Hop) -> None:
         self.receiver = receiver
@@ -87,7 +100,9 @@ class _Direct(Path):
         self._transit = hop.transit
         self._push = network.calendar.push
         self._deliver = network.federation.deliver
-        self._arrived = self._arrive
+
+    def carrier(self, message: Message) -> Link:
+        return self._link
 
     def enter(self, message: Message) -> None:
         link = self._link
@@ -99,16 +114,14 @@ class _Direct(Path):
             return
         now = message.sent
         self._push(
-            (now + delay, ARRIVAL, now, message.source_order, message.number, self._arrived, message)
+            (now + delay, ARRIVAL, now, message.source_order, message.number, self._deliver, message)
         )
 
-    def _arrive(self, message: Message) -> None:
-        self._link.delivered += 1
-        self._deliver(message)
 
-
-class _Route(Path):
+class _Route(_LinkPath):
     """A path of several links, or of one with state."""
+
+    __slots__ = ("_arrived", "_hops", "_network", "_traced", "_waits", "receiver")
 
     def __init__(self, network: LatencyNetwork, receiver: Node, hops: tuple[_Hop, ...]) -> None:
         self.receiver = receiver
@@ -117,6 +130,9 @@ class _Route(Path):
         self._waits = tuple(hop.link.spec.waits for hop in hops)
         self._traced = len(hops) > 1
         self._arrived = self._arrive
+
+    def carrier(self, message: Message) -> Link:
+        return self._hops[message.hop].link
 
     def enter(self, message: Message) -> None:
         if self._waits[message.hop]:
@@ -166,7 +182,6 @@ class _Route(Path):
         if message.fate:
             return  # lost with its link while it was being transmitted
         link = self._hops[message.hop].link
-        link.delivered += 1
         federation = self._network.federation
         if message.hop + 1 == len(self._hops):
             federation.deliver(message)
@@ -283,13 +298,19 @@ class LatencyNetwork(Network):
 
     def metrics(self, end: int) -> Iterator[LinkMetrics]:
         """Figures of each link that was used; those of a shared medium stand at each of its links."""
+        under_way = Counter(
+            message.path.carrier(message)
+            for message in self.federation.on_links()
+            if isinstance(message.path, _LinkPath)
+        )
         for _, link in sorted(self._links.items()):
+            arrived = link.entered - link.lost - link.refused - link.severed - under_way[link]
             busy, mean, longest = 0, 0.0, 0
             if link.transmitter is not None:
                 busy, mean = link.transmitter.usage(end)
                 longest = link.transmitter.longest
             yield LinkMetrics(
-                link.name, link.source.name, link.destination.name, link.entered, link.delivered,
+                link.name, link.source.name, link.destination.name, link.entered, arrived,
                 link.lost, link.refused, link.severed, link.bytes, busy, mean, longest,
             )  # fmt: skip
 

@@ -16,6 +16,7 @@ from simpy import Environment
 from simpy.core import SimTime
 from simpy.events import URGENT, Event
 
+from simcore.clock import Clock
 from simcore.units import MAX_TIME
 
 # At one instant: what changes the world, then arrivals, then what was announced for this
@@ -67,10 +68,16 @@ class Calendar:
         self._seen: SimTime = env.now
         self._armed_for = _NEVER
         self._wake: _Wake | None = None
+        self._spare: _Wake | None = None
         self._handler = self._handle
+        self._schedule: Callable[[int], None] = self._schedule_event
+        if isinstance(env, Clock):
+            self._schedule = env.attach(self.handle_instant)
 
     def current(self) -> int:
         """Virtual time in ns, also for code that the environment runs between two wakes."""
+        if self.waking:
+            return self.now
         seen = self.env.now
         if seen != self._seen:
             elapsed = seen - self._origin
@@ -89,27 +96,30 @@ class Calendar:
             self._arm(entry[0])
 
     def _arm(self, time: int) -> None:
-        if time >= self.end:
-            return
-        wake = _Wake(self.env)
-        self._schedule(wake, time)
+        if time < self.end:
+            self._armed_for = time
+            self._schedule(time)
 
-    def _schedule(self, wake: _Wake, time: int) -> None:
+    def _schedule_event(self, time: int) -> None:
+        """Have the environment wake the calendar: a plain SimPy event."""
+        wake = self._spare or _Wake(self.env)
+        self._spare = None
         wake.callbacks = [self._handler]
         self._wake = wake
-        self._armed_for = time
-        env = self.env
-        delay = self.env_time(time) - env.now
-        env.schedule(wake, URGENT, delay if delay > 0 else 0)
+        delay = self.env_time(time) - self.env.now
+        self.env.schedule(wake, URGENT, delay if delay > 0 else 0)
 
     def _handle(self, event: Event) -> None:
         if event is not self._wake:
             return  # an earlier entry came up after this wake was scheduled
+        self._spare = self._wake
+        self.handle_instant(self._armed_for)
+
+    def handle_instant(self, now: int) -> None:
+        """Handle all entries of an instant that the environment has reached."""
         heap = self.heap
-        now = self._armed_for
         self._armed_for = _WAKING
         self.now = now
-        self._seen = self.env.now
         self.waking = True
         try:
             while heap and heap[0][0] == now:
@@ -120,9 +130,11 @@ class Calendar:
                 self._on_instant()
         finally:
             self.waking = False
-            self._armed_for = _NEVER
             if heap and heap[0][0] < self.end:
-                self._schedule(event, heap[0][0])  # type: ignore[arg-type]
+                self._armed_for = time = heap[0][0]
+                self._schedule(time)
+            else:
+                self._armed_for = _NEVER
 
     def handle_due(self) -> None:
         """Handle what was entered for the present instant after its wake."""

@@ -16,6 +16,7 @@ import simpy
 
 from simcore.arbiter import arbiter_of
 from simcore.calendar import ARRIVAL, CONTROL, Calendar
+from simcore.clock import Clock
 from simcore.errors import ExitCode, ModelError, SendError, SimcoreError, UsageError
 from simcore.message import Fate, Message
 from simcore.plugins import Plugins
@@ -76,7 +77,7 @@ class Federation:
         self.scenario = scenario
         self.seed = scenario.seed
         self.end = scenario.duration
-        self.env = simpy.Environment() if env is None else env
+        self.env = Clock() if env is None else env
         self.plugins = plugins or Plugins()
         self.calendar = Calendar(self.env, scale, self._conclude_instant)
         self.calendar.end = self.end
@@ -174,12 +175,13 @@ class Federation:
                 self.archive.finish(end, digest, failure, self.recorder.counts)
         return self.digest
 
+    def on_links(self) -> list[Message]:
+        """Messages that have entered the network and have no fate yet."""
+        entries = (entry[6] for entry in self.calendar.heap if entry[1] == ARRIVAL)
+        return [message for message in entries if message.fate == Fate.DELIVERED]
+
     def _in_flight(self) -> list[Message]:
-        entries = [entry[6] for entry in self.calendar.heap if entry[1] == ARRIVAL]
-        return sorted(
-            [message for message in (*entries, *self._staged) if message.fate == Fate.DELIVERED],
-            key=lambda message: (message.source_order, message.number),
-        )
+        return sorted([*self.on_links(), *self._staged], key=_entry_order)
 
     # -- instants
 
@@ -211,7 +213,8 @@ class Federation:
             return
         if self._staged:
             staged, self._staged = self._staged, []
-            staged.sort(key=lambda message: (message.source_order, message.number))
+            if len(staged) > 1:
+                staged.sort(key=_entry_order)
             for message in staged:
                 message.path.release(message)  # type: ignore[union-attr]
         self.calendar.handle_due()
@@ -294,6 +297,10 @@ class Federation:
         happened.
         """
         self._observers.append(observer)
+
+
+def _entry_order(message: Message) -> tuple[int, int]:
+    return message.source_order, message.number
 
 
 def _start(node: Node) -> None:

@@ -23,6 +23,7 @@ class Path(ABC):
         receiver: the node at its far end.
     """
 
+    __slots__ = ()
     receiver: Node
 
     @abstractmethod

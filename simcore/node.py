@@ -42,12 +42,14 @@ MAX_DEPTH = 1000
 class Moment(Event):
     """An event that the calendar, not the environment's queue, brings about."""
 
+    # Events of SimPy are made in one way only, and most of what they hold is the same for all.
+    _ok = True
+    _value = None
+    kind: str | None = None
+
     def __init__(self, env: simpy.Environment) -> None:
         self.env = env
         self.callbacks = []
-        self._ok = True
-        self._value = None
-        self.kind: str | None = None
 
     def happen(self, value: Any = None) -> None:
         """Resume who waits, at once. A second time, or after `happened`, does nothing."""
@@ -73,9 +75,14 @@ class Node:
         down: whether a fault has stopped it.
     """
 
+    __slots__ = (
+        "_calendar", "_depth", "_inbox", "_instant", "_measured", "_model", "_outages", "_parent",
+        "_paths", "_receivers", "_running", "_streams", "_timers", "config", "down", "env",
+        "federation", "group", "index", "name", "order", "sent", "tier",
+    )  # fmt: skip
+
     def __init__(self, federation: Federation, spec: NodeSpec, model: Model | None = None) -> None:
         self.federation = federation
-        self.spec = spec
         self.name = spec.name
         self.group = spec.group
         self.index = spec.index
@@ -90,7 +97,7 @@ class Node:
         self._paths: dict[str, Path] = {}
         self._inbox: deque[Message] = deque()
         self._receivers: list[Moment] = []
-        self._running: list[tuple[simpy.Process, Generator[Event, Any, Any]]] = []
+        self._running: list[Generator[Event, Any, Any]] = []
         self._streams: dict[str, random.Random] = {}
         self._measured = 0
         self._timers = 0
@@ -118,17 +125,17 @@ class Node:
         Raises:
             UnitError: not a duration.
         """
-        span = time if type(time) is int and time >= 0 else duration(time)
+        span = duration(time)
         calendar = self._calendar
-        now = calendar.current()
+        now = calendar.now if calendar.waking else calendar.current()
         moment = Moment(self.env)
         self._timers = number = self._timers + 1
-        key = (now + span, TIMER, 0, self.order, number)
         if span:
-            calendar.push((*key, moment.happen, None))
+            calendar.push((now + span, TIMER, 0, self.order, number, moment.happen, None))
         else:
             depth = self._depth + 1 if self._instant == now else 1
-            calendar.push((*key, self._wake_at_once, (moment, now, depth)))
+            late = (moment, now, depth)
+            calendar.push((now, TIMER, 0, self.order, number, self._wake_at_once, late))
         return moment
 
     def _wake_at_once(self, argument: tuple[Moment, int, int]) -> None:
@@ -167,7 +174,8 @@ class Node:
         Raises:
             SendError: unknown destination, no path, a payload that is not JSON, a bad size.
         """
-        now = self._calendar.current()
+        calendar = self._calendar
+        now = calendar.now if calendar.waking else calendar.current()
         path = self._paths.get(destination) or self._find_path(destination)
         try:
             text = freeze(payload)
@@ -220,17 +228,25 @@ class Node:
             timeout: a duration after which the event brings None instead.
         """
         moment = Moment(self.env)
-        moment.kind = kind
-        inbox = self._inbox
-        for position, message in enumerate(inbox):
-            if kind is None or message.kind == kind:
-                del inbox[position]
+        if kind is not None:
+            moment.kind = kind
+        if self._inbox:
+            message = self._take(kind)
+            if message is not None:
                 moment.happen(message)
                 return moment
         self._receivers.append(moment)
         if timeout is not None:
             self.sleep(timeout).callbacks.append(lambda _: self._give_up(moment))
         return moment
+
+    def _take(self, kind: str | None) -> Message | None:
+        inbox = self._inbox
+        for position, message in enumerate(inbox):
+            if kind is None or message.kind == kind:
+                del inbox[position]
+                return message
+        return None
 
     def _give_up(self, moment: Moment) -> None:
         if moment in self._receivers:
@@ -313,54 +329,64 @@ class Node:
     def start(self) -> None:
         """Start the model (called by the federation at virtual time 0, and after a restart)."""
         if self._model is not None:
-            self.process(self._model(self))
+            generator = self._model(self)
+            if not hasattr(generator, "throw"):
+                raise ModelError(
+                    f"the model of {self.name} is no generator: it needs at least one `yield`",
+                    node=self.name,
+                    now=self.now,
+                )
+            process = self.env.process(generator)
+            process.callbacks.append(self._ended)
+            self._running.append(generator)
+
+    def _ended(self, process: Event) -> None:
+        if not process.ok:
+            process.defused = True  # reported by what is raised here
+            raise self._failure(process.value) from process.value
+
+    def _failure(self, error: Any) -> SimcoreError:
+        if isinstance(error, SimcoreError) and not isinstance(error, UnitError):
+            return error
+        return ModelError(
+            f"the model of {self.name} raised {type(error).__name__}: {error}", node=self.name, now=self.now
+        )
 
     def process(self, generator: Generator[Event, Any, Any]) -> simpy.Process:
         """Run a further SimPy process of this node; it ends with the node."""
-        if not hasattr(generator, "throw"):
-            raise ModelError(
-                f"the model of {self.name} is no generator: it needs at least one `yield`",
-                node=self.name,
-                now=self.now,
-            )
-        process = self.env.process(self._guarded(generator))
-        self._running.append((process, generator))
-        return process
+        self._running.append(generator)
+        return self.env.process(self._guarded(generator))
 
     def _guarded(self, generator: Generator[Event, Any, Any]) -> Generator[Event, Any, Any]:
         try:
             return (yield from generator)
-        except simpy.Interrupt:
-            if not self.down:
-                raise
-        except SimcoreError as error:
-            if isinstance(error, UnitError):
-                raise ModelError(f"{self.name}: {error}", node=self.name, now=self.now) from error
-            raise
         except Exception as error:
-            raise ModelError(
-                f"the model of {self.name} raised {type(error).__name__}: {error}", node=self.name, now=self.now
-            ) from error
+            if isinstance(error, simpy.Interrupt):
+                raise
+            raise self._failure(error) from error
+        finally:
+            if generator in self._running:
+                self._running.remove(generator)
 
     def crash(self) -> None:
         """Stop at once: processes end, the inbox and everything waited for is lost."""
         self._outages += 1
         self.down = True
-        for process, generator in self._running:
-            if process.is_alive:
-                generator.close()
-                process.interrupt("node crash")
-        self._running.clear()
+        self._end_processes()
         self._receivers.clear()
         self._inbox.clear()
 
     def close(self) -> None:
         """End with the run: what the model has open is closed, nothing is sent any more."""
         self.down = True
-        for _, generator in self._running:
+        self._end_processes()
+
+    def _end_processes(self) -> None:
+        # A closed generator ends its SimPy process when the event it waits for happens.
+        running, self._running = self._running, []
+        for generator in running:
             if not getattr(generator, "gi_running", False):
                 generator.close()
-        self._running.clear()
 
     def restart(self) -> None:
         """Start anew when the last of overlapping crashes ends; counters and streams go on."""

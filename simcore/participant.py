@@ -38,6 +38,8 @@ class ReactiveNode(Node):
         make: makes the participant; called at the start and at each restart.
     """
 
+    __slots__ = ("_held", "_inputs", "_life", "_make", "_next", "_participant", "_rounds")
+
     def __init__(self, federation: Federation, spec: NodeSpec, make: Callable[[], Reactive]) -> None:
         super().__init__(federation, spec)
         self._make = make

@@ -5,10 +5,11 @@ Each record is one line of JSON. The lines, in the order (virtual time, node ord
 record, counter), are:
 
     [at, "fault", number, phase, kind, target, detail]
-    [at, "message", source, number, destination, kind, size, sha256(payload), sent, fate]
+    [at, "message", source, number, destination, kind, size, payload, sent, fate]
     [at, "measurement", node, number, name, type, value]
 
-`at` of a message is the time of its fate. Wall time, exchanges, paths and the names of
+`at` of a message is the time of its fate; a payload of more than `SHORT` characters stands as
+its SHA-256, a shorter one as itself, which costs less than hashing it first. Wall time, exchanges, paths and the names of
 implementations are not part of it.
 """
 
@@ -21,6 +22,9 @@ from typing import Any
 import msgspec
 
 FAULT, MESSAGE, MEASUREMENT = range(3)
+
+SHORT = 256
+"""Characters of a payload that goes into the digest as it is."""
 
 Record = tuple[int, int, int, int, tuple[Any, ...]]
 """(at, node order, sort, counter, line)."""
