@@ -19,8 +19,8 @@ from simcore.results.compare import Comparison, Pair
 from simcore.results.compare import compare as compare_runs
 from simcore.results.store import open_run
 
-MOST = 25
-"""Rows of a list that are printed; `--json` has all."""
+MOST, LONGEST = 25, 40
+"""Rows of a list, and characters of a value, that are printed; `--json` has all."""
 
 
 @click.command()
@@ -125,4 +125,5 @@ def _value(value: Any) -> str:
         return show.number(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return show.label(value)
+    text = show.label(value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."

@@ -65,6 +65,8 @@ def latency_cdf(series: Sequence[tuple[str, Ints]]) -> str:
                 markevery=(place * 7 % 40, max(1, len(x) // 8)),
                 markersize=4,
                 linewidth=1.2,
+                # Few values are shown as the steps they are, many as the curve they approach.
+                drawstyle="steps-post" if len(values) <= _POINTS else "default",
                 label=show.label(name),
             )
         if positive and wide:

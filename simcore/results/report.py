@@ -315,14 +315,14 @@ def _fault_table(run: Run) -> TableView:
         (
             fault.kind,
             fault.target,
+            "" if fault.detail == "{}" else fault.detail,
             show_exact(fault.begin),
             "end of the run" if fault.end is None else show_exact(fault.end),
-            "" if fault.detail == "{}" else fault.detail,
         )
         for fault in found[:MOST_FAULTS]
     ]
-    columns = ("fault", "target", "from", "to", "detail")
-    return TableView("Faults", columns, rows, figures=2, note=_cut(len(found), MOST_FAULTS))
+    columns = ("fault", "target", "detail", "from", "to")
+    return TableView("Faults", columns, rows, figures=3, note=_cut(len(found), MOST_FAULTS))
 
 
 def _provenance(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:

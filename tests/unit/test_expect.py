@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from simcore import units
 from simcore.errors import UsageError
 from simcore.expect import ExpectationError, evaluate, parse, parser, tree
+from simcore.message import Fate
 
 MS = 10**6
 
@@ -183,6 +184,11 @@ def test_a_kind_spelt_like_a_reason_is_quoted():
     assert parse("lost.loss > 1").left == tree.Count("lost", "loss", None)
     assert parse("lost.loss.reading > 1").left == tree.Count("lost", "loss", "reading")
     assert parse("lost.reading > 1").left == tree.Count("lost", None, "reading")
+
+
+def test_reasons_are_the_fates_that_lose_a_message():
+    lost = [fate.name.lower() for fate in Fate if fate > Fate.IN_FLIGHT]
+    assert list(tree.REASONS) == lost
 
 
 def test_units_are_those_of_scenarios():

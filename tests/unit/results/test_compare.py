@@ -72,3 +72,10 @@ def test_flatten():
         "d": {},
         "e": [],
     }
+
+
+def test_long_values_are_cut(make_run):
+    long = {"digest": None, "resolved": {"description": "x" * 100}}
+    runs = [str(make_run("a")), str(make_run("b", manifest=long))]
+    output = CliRunner().invoke(command, runs, standalone_mode=False).output
+    assert "x" * 37 + "..." in output and "x" * 38 not in output

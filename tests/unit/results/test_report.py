@@ -77,7 +77,7 @@ def test_everything_is_there(make_run):
         ["gateway -> cloud", "my kind", "40 ms", "7 ms", "3 ms", "50 ms", "60 ms", "60 ms"],
         ["correct", "4", "75 %", "21.7 %", "30.1 % to 95.4 %", "-", "-"],
         ["temperature", "3", "23", "2.0817", "18.92 to 27.08", "20", "27"],
-        ["link_down", "gateway->cloud", "0.15s", "0.2s", ""],
+        ["link_down", "gateway->cloud", "", "0.15s", "0.2s"],
         ["version of simpy", "4.1.1"],
         ["SHA-256 of models.py", "ab" * 32],
     ):
