@@ -89,7 +89,9 @@ def scenario_name(manifest: Mapping[str, Any]) -> str:
 
 def ending(manifest: Mapping[str, Any]) -> str:
     """How the run ended, in a word or two."""
-    return label((manifest.get("exit") or {}).get("reason") or "unknown").replace("_", " ")
+    reason = (manifest.get("exit") or {}).get("reason") or "unknown"
+    # A killed run had no time to say so.
+    return "running, or killed" if reason == "running" else label(reason).replace("_", " ")
 
 
 def speed(manifest: Mapping[str, Any]) -> str:
@@ -97,7 +99,7 @@ def speed(manifest: Mapping[str, Any]) -> str:
     times = manifest.get("times") or {}
     virtual, wall = times.get("virtual_ns"), times.get("wall_s")
     if virtual is None or not wall:
-        return "still running, or killed: no times yet"
+        return "no times yet"
     text = f"{time(virtual)} of virtual time in {time(wall * 1e9)}"
     ratio = virtual / 1e9 / wall
     text += f" ({ratio:,.0f} x real time)" if ratio >= 100 else f" ({ratio:.3g} x real time)"

@@ -94,7 +94,9 @@ def _header(run: Run, console: Console) -> None:
     head = f"   seed {seed}   digest {show.digest(manifest)}   {manifest.get('determinism')}"
     _line(console, (show.scenario_name(manifest), "bold"), head)
     ending = show.ending(manifest)
-    style = "green" if ending == "completed" else "yellow" if ending == "running" else "red"
+    style = (
+        "green" if ending == "completed" else "yellow" if ending.startswith("running") else "red"
+    )
     console.print(Text.assemble((ending, style), f": {show.speed(manifest)}"))
     message = (manifest.get("exit") or {}).get("message")
     if message:

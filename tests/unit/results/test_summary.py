@@ -94,7 +94,7 @@ def test_nothing_recorded_and_still_running(make_run):
     directory = make_run(messages=[], measurements=[], faults=[], manifest=manifest)
     lines = squeezed(summary(directory))
     assert lines[0] == "by-hand seed 7 digest none (unfinished) exact"
-    assert lines[1] == "running: still running, or killed: no times yet"
+    assert lines[1] == "running, or killed: no times yet"
     assert "Messages 0 sent, 0 delivered (-), 0 lost (-), 0 in flight" in lines
     assert not any("trace" in line for line in lines)
 
