@@ -92,6 +92,7 @@ class Federation:
         self._staged: list[Message] = []
         self._demanding: dict[int, ReactiveNode] = {}
         self._observers: list[Callable[[Message], None]] = []
+        self.grant_observers: list[Callable[[str, int, int], None]] = []
         self.archive = None if out is None else Archive(Path(out), scenario, self.plugins)
         self.recorder = Recorder(scenario.nodes, self.archive.database if self.archive else None)
         self._recorded = self.recorder.messages
@@ -297,6 +298,10 @@ class Federation:
         happened.
         """
         self._observers.append(observer)
+
+    def observe_grants(self, observer: Callable[[str, int, int], None]) -> None:
+        """Call `observer(node, now, inputs)` whenever a participant is granted an instant."""
+        self.grant_observers.append(observer)
 
 
 def _entry_order(message: Message) -> tuple[int, int]:

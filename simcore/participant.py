@@ -75,6 +75,8 @@ class ReactiveNode(Node):
         now = self._calendar.now
         inputs, self._inputs = self._inputs, []
         self._count_round(now)
+        for observer in self.federation.grant_observers:
+            observer(self.name, now, len(inputs))
         try:
             if self._participant is None:
                 self._participant = self._make()

@@ -12,7 +12,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -126,6 +126,15 @@ class Archive:
         elif error is not None:
             code, reason, message = ExitCode.FAILED, "error", f"{type(error).__name__}: {error}"
         self.manifest["exit"] = {"reason": reason, "code": int(code), "message": message}
+        self._write()
+
+    def fail_expectations(self, failed: Sequence[str]) -> None:
+        """Say that the run came to its end and did not meet these expectations."""
+        self.manifest["exit"] = {
+            "reason": "expectation_failed",
+            "code": int(ExitCode.DIFFERENT),
+            "message": "; ".join(failed),
+        }
         self._write()
 
     def _write(self) -> None:

@@ -33,6 +33,7 @@ _COMMON = {*COMMON_NODE, "implementation"}
 def load(
     path: str | Path,
     *,
+    base: Path | None = None,
     overrides: Sequence[str] = (),
     seed: int | None = None,
     until: str | None = None,
@@ -41,7 +42,8 @@ def load(
     """Load and check a scenario file.
 
     Args:
-        path: the YAML file; relative file names in it start from its folder.
+        path: the YAML file.
+        base: folder that relative file names in it start from; its own by default.
         overrides: changes as `nodes.meter.count=50`, in order.
         seed: replaces the file's seed.
         until: replaces the file's duration, as `10s`.
@@ -53,7 +55,7 @@ def load(
     path = Path(path)
     document = parse(read_file(path), str(path))
     file = (str(path), path, path.stem)
-    return _load(document, file, path.parent, overrides, seed, until, plugins)
+    return _load(document, file, base or path.parent, overrides, seed, until, plugins)
 
 
 def loads(

@@ -1,0 +1,61 @@
+"""What a run read: the digest of every file beside the scenario that was opened for it.
+
+Models load data and neighbours in their own ways, so the list is not declared but observed,
+through Python's audit events.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import source_from_cache
+from pathlib import Path
+from typing import Any
+
+_watching: list[set[str]] = []
+_hooked = False
+
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and _watching:
+        path, mode = arguments[0], arguments[1]
+        if isinstance(path, (str, os.PathLike)) and (mode is None or not set(mode) & set("wax+")):
+            for seen in _watching:
+                seen.add(os.fspath(path))
+
+
+@contextmanager
+def watch() -> Iterator[set[str]]:
+    """Collect the names of files that are opened for reading while the context lasts."""
+    global _hooked
+    if not _hooked:  # an audit hook cannot be removed, so there is one, and only when needed
+        sys.addaudithook(_audit)
+        _hooked = True
+    seen: set[str] = set()
+    _watching.append(seen)
+    try:
+        yield seen
+    finally:
+        _watching.remove(seen)
+
+
+def digests(seen: set[str], base: Path, but: Path) -> dict[str, str]:
+    """SHA-256 of the files in or below `base`, by their path relative to it.
+
+    Args:
+        seen: names from `watch`.
+        base: the scenario's folder.
+        but: the run directory, whose files are no inputs.
+    """
+    base, but = base.resolve(), but.resolve()
+    found: dict[str, str] = {}
+    for name in seen:
+        path = Path(os.fsdecode(name)).resolve()
+        if path.suffix == ".pyc":
+            path = Path(source_from_cache(str(path))) if "__pycache__" in path.parts else path
+        if path.is_relative_to(base) and not path.is_relative_to(but) and path.is_file():
+            found[str(path.relative_to(base))] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return dict(sorted(found.items()))

@@ -1,0 +1,41 @@
+"""`--realtime FACTOR`: virtual time follows the wall clock.
+
+Being late is tolerated and reported: a run that cannot keep up goes on as fast as it can.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from simcore.errors import Interrupted
+
+if TYPE_CHECKING:
+    from simcore.federation import Federation
+    from simcore.housekeeping import Housekeeper
+
+
+def run_paced(federation: Federation, factor: float, housekeeper: Housekeeper) -> float:
+    """Run to the end of the scenario, `factor` virtual seconds per wall second.
+
+    Returns:
+        The greatest lateness, in wall seconds.
+
+    Raises:
+        Interrupted: the run was asked to stop.
+    """
+    env = federation.env
+    end = federation.calendar.env_time(federation.end)
+    began, origin, late = time.monotonic(), env.now, 0.0
+    while True:
+        upcoming = min(env.peek(), end)
+        due = began + (upcoming - origin) / 1e9 / factor
+        while (left := due - time.monotonic()) > 0:
+            housekeeper.woken.wait(left)
+            if housekeeper.stop_with is not None:
+                raise Interrupted(housekeeper.stop_with)
+        late = max(late, -left)
+        if upcoming >= end:
+            env.run(until=end)
+            return late
+        env.step()
