@@ -22,7 +22,12 @@ from simcore.scenario.formats import Formats
 from simcore.scenario.names import MAX_NODES, Names
 from simcore.scenario.problems import Report, did_you_mean, shorten
 from simcore.scenario.prune import Pruned
-from simcore.scenario.schema import DEFAULT_IMPLEMENTATION, DEFAULT_NETWORK, published_schema
+from simcore.scenario.schema import (
+    COMMON_NODE,
+    DEFAULT_IMPLEMENTATION,
+    DEFAULT_NETWORK,
+    published_schema,
+)
 from simcore.scenario.tree import Tree, plain
 from simcore.scenario.words import Finding, findings
 
@@ -92,7 +97,7 @@ class Checker:
         return self._names.members(name)
 
     def incomplete(self, path: KeyPath) -> bool:
-        """Whether something at or under `path` of `data` was reported and is left out.
+        """Whether something at, around or under `path` of `data` was reported and is left out.
 
         A check that would call it missing, or take its default, should stay silent.
         """
@@ -229,13 +234,31 @@ def check(tree: Tree, base: Path, report: Report, plugins: Plugins) -> Mapping[s
             _report(report, found)
     if not isinstance(data, dict):
         return {}
-    pruned = Pruned(data, invalid, wrong)
+    pruned = Pruned(data, invalid | _unchecked(data, plugins), wrong)
     checker = Checker(names, base, pruned, report, plugins)
     _check_names(names, report)
     if checker.duration == 0:
         checker.problem(("duration",), "must be more than 0")
     _ask_plugins(checker, plugins)
     return data
+
+
+def _unchecked(data: Mapping[str, Any], plugins: Plugins) -> set[KeyPath]:
+    """What no schema was applied to, for the key that chooses the schema is wrong."""
+    paths: set[KeyPath] = set()
+    network, nodes = data.get("network"), data.get("nodes")
+    if isinstance(network, Mapping) and not _names(network.get("model"), plugins.netmodels):
+        paths.add(("network",))
+    for name, node in nodes.items() if isinstance(nodes, Mapping) else ():
+        if not isinstance(node, Mapping):
+            continue
+        if not _names(node.get("implementation", DEFAULT_IMPLEMENTATION), plugins.backends):
+            paths |= {("nodes", name, key) for key in node if key not in COMMON_NODE}
+    return paths
+
+
+def _names(word: Any, known: Mapping[str, Any]) -> bool:
+    return isinstance(word, str) and word in known
 
 
 def _report(report: Report, found: Finding) -> None:
@@ -265,13 +288,8 @@ def _ask_plugins(checker: Checker, plugins: Plugins) -> None:
         if not checker.incomplete((*path, "implementation")):
             backend = plugins.backends[node.get("implementation", DEFAULT_IMPLEMENTATION)]
             _ask(backend, node, path, checker)
-    if "network" in data:
-        network = data["network"]
-    elif not checker.incomplete(("network",)):
-        network = {"model": DEFAULT_NETWORK}
-    else:
-        network = {}
-    if "model" in network:
+    if not checker.incomplete(("network", "model")):
+        network = data.get("network", {"model": DEFAULT_NETWORK})
         _ask(plugins.netmodels[network["model"]], network, ("network",), checker)
     for name, extension in plugins.extensions.items():
         if name in data:

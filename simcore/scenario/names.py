@@ -76,7 +76,7 @@ class Names:
         """Names of the nodes that a group's or node's name stands for; none if unknown."""
         if name in self.counts:
             return self.groups[name]
-        return (name,) if self.known and self.exists(name) else ()
+        return (name,) if self.exists(name) else ()
 
     def explain(self, name: str) -> tuple[str, str | None]:
         """Why a name is unknown: a message, and what was probably meant."""

@@ -42,8 +42,8 @@ class Pruned:
             self._removed |= more
             self._rebuild()
         absent = {(*self.original(item.path), key) for item in found for key in item.missing}
-        gone = self._removed | absent
-        self._incomplete = {path[:end] for path in gone for end in range(len(path) + 1)}
+        self._gone = self._removed | absent
+        self._incomplete = {path[:end] for path in self._gone for end in range(len(path) + 1)}
 
     def _rebuild(self) -> None:
         self._kept = {}
@@ -79,5 +79,7 @@ class Pruned:
         return tuple(found)
 
     def incomplete(self, path: KeyPath) -> bool:
-        """Whether something at or under a path (of the rest) was removed or is missing."""
-        return self.original(path) in self._incomplete
+        """Whether something at, around or under a path (of the rest) was removed or is missing."""
+        path = self.original(path)
+        around = any(path[:end] in self._gone for end in range(1, len(path)))
+        return around or path in self._incomplete

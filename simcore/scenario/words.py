@@ -195,8 +195,8 @@ def _alternatives(
     error: ValidationError, path: KeyPath, schema: Mapping[str, Any]
 ) -> Iterator[Finding]:
     """Findings of the alternative that was meant."""
-    if "type" in schema and not isinstance(error.instance, (Mapping, list)):
-        return  # alternatives of a mapping, and it is none: its type is reported
+    if schema.get("type") == "object" and not isinstance(error.instance, Mapping):
+        return  # its type is reported already
     branches: dict[int, list[ValidationError]] = {}
     for inner in error.context or ():
         branches.setdefault(int(inner.schema_path[0]), []).append(inner)
@@ -250,7 +250,7 @@ def _only_one(options: Sequence[Any], value: Any) -> str:
     given = [
         set(option["required"])
         for option in options
-        if isinstance(option, Mapping) and set(option.get("required", ())) <= set(value)
+        if isinstance(value, Mapping) and set(option.get("required", ())) <= set(value)
     ]
     shared = set.intersection(*given) if given else set()
     named = [sorted(keys - shared, key=list(value).index) for keys in given if keys - shared]

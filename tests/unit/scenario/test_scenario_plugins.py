@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from dummies import Carrier, Robot, plugins
+from dummies import Carrier, Robot, Storms, plugins
 
 from simcore.errors import ScenarioError, UsageError
 from simcore.scenario import loads, published_schema
@@ -118,3 +118,19 @@ def test_plugins_that_contradict_each_other_are_refused(kind):
 def test_an_extension_cannot_take_a_key_of_the_format():
     with pytest.raises(UsageError, match="'seed'"):
         published_schema(plugins(extensions={"seed": Robot()}))
+
+
+def test_what_a_wrong_model_leaves_unchecked_is_not_shown_to_others():
+    seen = []
+
+    class Curious(Storms):
+        def check(self, value, path, checker):
+            seen.append((checker.data, checker.incomplete(("network", "flights"))))
+
+    text = TEXT.replace("model: carrier", "model: carier").replace("team-1, tier", "team-1, speed: fast, tier")
+    extra = {"extensions": {"storms": Curious()}}
+    assert len(problems(text, **extra)) == 2
+    ((data, incomplete),) = seen
+    assert "network" not in data
+    assert incomplete
+    assert data["nodes"]["boss"] == {"implementation": "robot", "leader": "team-1", "tier": "edge"}
