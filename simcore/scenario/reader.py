@@ -8,7 +8,6 @@ broken file costs bounded time and memory and ends in problems, never in a trace
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from yaml import events
 
 from simcore.errors import ScenarioError
 from simcore.scenario.problems import Problem, did_you_mean, shorten
+from simcore.scenario.scalars import resolve
 from simcore.scenario.tree import Entry, Place, Tree
 
 MAX_BYTES = 2**20
@@ -28,21 +28,9 @@ MAX_VALUES = 200_000
 """Values in a scenario once aliases and merge keys are expanded."""
 MAX_DEPTH = 50
 """Levels of nesting, aliases expanded."""
-MAX_NUMBER = 100
-"""Characters of a number."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_NULL = frozenset(("", "~", "null", "Null", "NULL"))
-_TRUE = frozenset(("yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"))
-_FALSE = frozenset(("no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"))
-_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9_]*|0b[01_]+|0x[0-9a-fA-F_]+)")
-_OCTAL = re.compile(r"[-+]?0[0-7_]+")
-# YAML 1.1 would read 1e3 as text; JSON, YAML 1.2 and people read it as a number.
-_FLOAT = re.compile(
-    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*|[0-9][0-9_]*(?=[eE]))(?:[eE][-+]?[0-9]+)?"
-)
-_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
 @dataclass(slots=True)
@@ -358,7 +346,7 @@ class _Composer:
         if not _is_unquoted(event):
             return Tree(text, place)
         try:
-            return Tree(_resolve(text), place)
+            return Tree(resolve(text), place)
         except ValueError as error:
             self._problem(str(error), place)
             return Tree(None, place, invalid=True)
@@ -382,41 +370,6 @@ def _kind(tree: Tree) -> str:
     if isinstance(tree.value, bool):
         return f"{str(tree.value).lower()}; quote it to make it text"
     return f"{shorten(repr(tree.value), 60)}; quote it to make it text"
-
-
-def _resolve(text: str) -> Any:
-    """The value of an unquoted scalar.
-
-    Raises:
-        ValueError: it is a number that simcore does not take.
-    """
-    if text in _NULL:
-        return None
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
-    if text[0] not in "0123456789+-.":
-        return text
-    integer = _INTEGER.fullmatch(text)
-    if _NOT_FINITE.fullmatch(text):
-        raise ValueError(f"{text} is not a finite number")
-    if _OCTAL.fullmatch(text):
-        raise ValueError(
-            f"{shorten(text, 60)} starts with 0: write it without (decimal), or quote it (text)"
-        )
-    if not integer and not _FLOAT.fullmatch(text):
-        return text
-    if len(text) > MAX_NUMBER:
-        raise ValueError(f"is a number of more than {MAX_NUMBER} characters")
-    digits = text.replace("_", "")
-    if integer:
-        base = 0 if digits.lstrip("+-")[:2] in ("0b", "0x") else 10
-        return int(digits, base) if digits[-1] not in "bx" or base == 10 else text
-    value = float(digits)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is too large for a number")
-    return value
 
 
 def _syntax(error: yaml.MarkedYAMLError, text: str) -> str:
