@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -17,6 +18,7 @@ from simcore.experiments.figures import COUNT, SHARE, Metric, aligned
 from simcore.experiments.statistics import Estimate, estimates, student_t
 from simcore.experiments.trials import Trial, plan, run_all
 from simcore.results.show import label
+from simcore.runner import new_directory
 from simcore.scenario import load
 from simcore.scenario.examples import locate
 from simcore.units import show_duration
@@ -83,7 +85,12 @@ def _report(out: Path, trials: list[Trial], summary: Mapping[Metric, Estimate]) 
 @click.option("--seed", "base", type=click.IntRange(0), metavar="BASE", help="First seed.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override, as in run.")
 @click.option("--until", metavar="TIME", help="Another duration, as in run.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="New or empty; runs/NAME-trials-1, -2, ... without it.",
+)
 @click.option(
     "--jobs",
     type=click.IntRange(1),
@@ -105,11 +112,15 @@ def command(
     run in DIR/trial-NNN. Exit code 3 if a trial failed, 1 if one missed an expectation.
     """
     path = locate(scenario)
+    if path != Path(scenario):
+        click.echo(f"running the shipped example {path}", err=True)
     checked = load(path, overrides=overrides, seed=base, until=until)  # before anything starts
     quantile = student_t() if count > 1 else None
     first = checked.seed
-    out = out or Path("runs") / f"{checked.name}-trials-{first}-{count}"
-    record.claim(out)
+    if out is None:
+        out = new_directory(replace(checked, name=f"{checked.name}-trials"))
+    else:
+        record.claim(out)
     planned = plan(path, count, base=first, out=out, overrides=overrides, until=until)
     ended: list[Trial] = []
 

@@ -17,6 +17,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, 
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from multiprocessing import connection, resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -26,8 +27,8 @@ from simcore.experiments.figures import Metric, figures
 from simcore.runner import run_scenario
 from simcore.scenario import load
 
-_PATIENCE = 5.0
-"""Seconds of wall time that a trial gets to close its results before it is killed."""
+_PATIENCE = 2.0
+"""Seconds of wall time that a trial gets to close its results, each time it is asked to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +146,18 @@ def _leave_interrupts_to_parent() -> None:
 
 
 def _end(futures: Sequence[Future[Trial]], before: set[BaseProcess]) -> None:
-    """End the processes of trials that still run: first asked, then killed."""
-    waited = 0.0
-    while running := [future for future in futures if not future.done()]:
+    """End the processes of trials that still run.
+
+    The first SIGTERM lets a run end in order at its next instant, a second one at once; what
+    does not heed either is killed.
+    """
+    for end in chain([BaseProcess.terminate] * 2, repeat(BaseProcess.kill)):
+        running = [future for future in futures if not future.done()]
+        if not running:
+            return
         for child in set(multiprocessing.active_children()) - before:
-            if waited < _PATIENCE:
-                child.terminate()
-            else:
-                child.kill()
-        wait(running, timeout=0.2)
-        waited += 0.2
+            end(child)
+        wait(running, timeout=_PATIENCE)
 
 
 def _in_process(job: Job) -> Trial:
