@@ -61,9 +61,10 @@ def _announce(trial: Trial) -> None:
 
 
 def _report(out: Path, trials: list[Trial], summary: Mapping[Metric, Estimate]) -> int:
-    console = make_console()
-    console.print()
-    console.print(_table(summary))
+    if summary:
+        console = make_console()
+        console.print()
+        console.print(_table(summary))
     completed = [trial for trial in trials if not trial.failed]
     if len(completed) < 2:
         click.echo("\nan interval takes at least two completed trials")

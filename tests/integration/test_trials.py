@@ -149,6 +149,13 @@ def test_a_trial_that_is_killed_costs_its_own_trial_only(scenario: Path) -> None
     assert [trial["exit_code"] for trial in document(out)["trials"]] == [3, 0, 0]
 
 
+def test_where_all_fail_there_is_nothing_to_tabulate(scenario: Path) -> None:
+    result, out = trials(scenario, 1, "--set", "nodes.sender.config.raises=7")
+    assert result.return_value == ExitCode.FAILED
+    assert "1 of 1 failed: seed 7" in result.output and "metric" not in result.output
+    assert document(out)["summary"] == []
+
+
 def test_a_missed_expectation_is_told_and_counted(scenario: Path) -> None:
     result, _ = trials(scenario, 2, "--set", "expect=[lost == 0]")
     assert result.return_value == ExitCode.DIFFERENT
