@@ -26,7 +26,8 @@ CONTROL, ARRIVAL, RELEASE, TIMER = range(4)
 Entry = tuple[int, int, int, int, int, Callable[[Any], None], Any]
 """(time, rank, stamp, order, number, action, argument); the first five are unique."""
 
-_NEVER = MAX_TIME
+NEVER = MAX_TIME
+"""Later than every instant."""
 _WAKING = -1
 
 
@@ -53,6 +54,8 @@ class Calendar:
         end: entries at or after this time (ns) are never handled.
         waking: whether entries are being handled by a wake.
         busy: have `on_instant` called after the present or next instant.
+        armed_for: the instant that the next wake is for, ns; `NEVER` if there is none.
+        armed_as: number of that wake among the events of a `Clock`.
     """
 
     def __init__(self, env: Environment, scale: int, on_instant: Callable[[], None]) -> None:
@@ -60,19 +63,18 @@ class Calendar:
         self.scale = scale
         self.heap: list[Entry] = []
         self.now = 0
-        self.end = _NEVER
+        self.end = NEVER
         self.waking = False
         self.busy = False
         self._on_instant = on_instant
         self._origin = env.now
         self._seen: SimTime = env.now
-        self._armed_for = _NEVER
+        self.armed_for = NEVER
+        self.armed_as = 0
         self._wake: _Wake | None = None
         self._spare: _Wake | None = None
         self._handler = self._handle
-        self._schedule: Callable[[int], None] = self._schedule_event
-        if isinstance(env, Clock):
-            self._schedule = env.attach(self.handle_instant)
+        self._numbers = env.attach(self) if isinstance(env, Clock) else None
 
     def current(self) -> int:
         """Virtual time in ns, also for code that the environment runs between two wakes."""
@@ -92,16 +94,19 @@ class Calendar:
     def push(self, entry: Entry) -> None:
         """Add an entry; its time must not lie before the present instant."""
         heappush(self.heap, entry)
-        if entry[0] < self._armed_for:
+        if entry[0] < self.armed_for:
             self._arm(entry[0])
 
     def _arm(self, time: int) -> None:
         if time < self.end:
-            self._armed_for = time
+            self.armed_for = time
             self._schedule(time)
 
-    def _schedule_event(self, time: int) -> None:
-        """Have the environment wake the calendar: a plain SimPy event."""
+    def _schedule(self, time: int) -> None:
+        """Have the environment wake the calendar: by a SimPy event, unless it is a `Clock`."""
+        if self._numbers is not None:
+            self.armed_as = next(self._numbers)
+            return
         wake = self._spare or _Wake(self.env)
         self._spare = None
         wake.callbacks = [self._handler]
@@ -113,12 +118,12 @@ class Calendar:
         if event is not self._wake:
             return  # an earlier entry came up after this wake was scheduled
         self._spare = self._wake
-        self.handle_instant(self._armed_for)
+        self.handle_instant(self.armed_for)
 
     def handle_instant(self, now: int) -> None:
         """Handle all entries of an instant that the environment has reached."""
         heap = self.heap
-        self._armed_for = _WAKING
+        self.armed_for = _WAKING
         self.now = now
         self.waking = True
         try:
@@ -131,10 +136,13 @@ class Calendar:
         finally:
             self.waking = False
             if heap and heap[0][0] < self.end:
-                self._armed_for = time = heap[0][0]
-                self._schedule(time)
+                self.armed_for = time = heap[0][0]
+                if self._numbers is not None:
+                    self.armed_as = next(self._numbers)
+                else:
+                    self._schedule(time)
             else:
-                self._armed_for = _NEVER
+                self.armed_for = NEVER
 
     def handle_due(self) -> None:
         """Handle what was entered for the present instant after its wake."""

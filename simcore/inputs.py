@@ -52,7 +52,7 @@ def digests(seen: set[str], base: Path, but: Path) -> dict[str, str]:
     """
     base, but = base.resolve(), but.resolve()
     found: dict[str, str] = {}
-    for name in seen:
+    for name in sorted(seen):  # hashing opens files, which adds to `seen`
         path = Path(os.fsdecode(name)).resolve()
         if path.suffix == ".pyc":
             path = Path(source_from_cache(str(path))) if "__pycache__" in path.parts else path

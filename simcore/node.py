@@ -7,9 +7,9 @@ keeps their order independent of SimPy's and saves an event of the environment e
 
 from __future__ import annotations
 
-import random
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import simpy
@@ -77,7 +77,7 @@ class Node:
 
     __slots__ = (
         "_calendar", "_depth", "_inbox", "_instant", "_measured", "_model", "_outages", "_parent",
-        "_paths", "_receivers", "_running", "_streams", "_timers", "config", "down", "env",
+        "_paths", "_push", "_receivers", "_running", "_streams", "_timers", "config", "down", "env",
         "federation", "group", "index", "name", "order", "sent", "tier",
     )  # fmt: skip
 
@@ -94,11 +94,12 @@ class Node:
         self.sent = 0
         self._model = model
         self._calendar = federation.calendar
+        self._push = federation.calendar.push
         self._paths: dict[str, Path] = {}
         self._inbox: deque[Message] = deque()
         self._receivers: list[Moment] = []
         self._running: list[Generator[Event, Any, Any]] = []
-        self._streams: dict[str, random.Random] = {}
+        self._streams: dict[str, Random] = {}
         self._measured = 0
         self._timers = 0
         self._outages = 0
@@ -131,7 +132,7 @@ class Node:
         moment = Moment(self.env)
         self._timers = number = self._timers + 1
         if span:
-            calendar.push((now + span, TIMER, 0, self.order, number, moment.happen, None))
+            self._push((now + span, TIMER, 0, self.order, number, moment.happen, None))
         else:
             depth = self._depth + 1 if self._instant == now else 1
             late = (moment, now, depth)
@@ -272,9 +273,9 @@ class Node:
         self._depth = message.depth
         self._parent = message
         receivers = self._receivers
-        for position, moment in enumerate(receivers):
+        for moment in receivers:
             if moment.kind is None or moment.kind == message.kind:
-                del receivers[position]
+                receivers.remove(moment)
                 moment.happen(message)
                 return
         self._inbox.append(message)
@@ -296,11 +297,11 @@ class Node:
     # -- random numbers and measurements
 
     @property
-    def random(self) -> random.Random:
+    def random(self) -> Random:
         """This node's random numbers; no other node's change them."""
         return self.stream("model")
 
-    def stream(self, purpose: str) -> random.Random:
+    def stream(self, purpose: str) -> Random:
         """A further random stream of this node, apart from all others."""
         found = self._streams.get(purpose)
         if found is None:

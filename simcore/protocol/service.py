@@ -8,10 +8,10 @@ it wants to be advanced next. Standard library only.
 
 from __future__ import annotations
 
-import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from heapq import heapify, heapreplace
+from random import Random
 from typing import Any, NamedTuple, Protocol
 
 from simcore.distributions import Distribution, parse
@@ -108,11 +108,11 @@ class Context:
         self._computed = 0
 
     @property
-    def random(self) -> random.Random:
+    def random(self) -> Random:
         """This service's random numbers; no other node's change them."""
         return self.stream("service")
 
-    def stream(self, purpose: str) -> random.Random:
+    def stream(self, purpose: str) -> Random:
         """A further random stream, apart from all others."""
         return self._host.stream(purpose)
 
@@ -208,7 +208,7 @@ class ServiceHost:
         self.timers: dict[str, tuple[int, int]] = {}
         self.timer_count = 0
         self._seed = seed
-        self._streams: dict[str, random.Random] = {}
+        self._streams: dict[str, Random] = {}
         self._free = [0] * workers
         heapify(self._free)
         self._queue = queue
@@ -218,7 +218,7 @@ class ServiceHost:
         self._on_timer = getattr(service, "on_timer", None)
         self._context = Context(self)
 
-    def stream(self, purpose: str) -> random.Random:
+    def stream(self, purpose: str) -> Random:
         """The random stream of this node for a purpose."""
         found = self._streams.get(purpose)
         if found is None:
