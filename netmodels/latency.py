@@ -284,7 +284,8 @@ class LatencyNetwork(Network):
         link.disturbances.append(disturbance)
         if disturbance.down and link.transmitter is not None:
             for message in link.transmitter.drop(self.calendar.current(), link):
-                self.lose(link, message, Fate.LINK_DOWN)
+                if not message.fate:  # chance may have lost it already
+                    self.lose(link, message, Fate.LINK_DOWN)
 
     def restore(self, source: str, destination: str, disturbance: Disturbance) -> None:
         """End a fault."""
