@@ -149,6 +149,8 @@ class Node:
                 node=self.name,
                 now=now,
             )
+        if self._instant != now:
+            self._parent = None
         self._instant, self._depth = now, depth
         moment.happen(None)
 
@@ -269,9 +271,10 @@ class Node:
 
     def deliver(self, message: Message) -> None:
         """Take a message that has arrived (called by the federation)."""
-        self._instant = message.at
-        self._depth = message.depth
-        self._parent = message
+        if message.sent == message.at:  # only what takes no time can make a loop of no time
+            self._instant = message.at
+            self._depth = message.depth
+            self._parent = message
         receivers = self._receivers
         for moment in receivers:
             if moment.kind is None or moment.kind == message.kind:

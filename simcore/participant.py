@@ -122,7 +122,7 @@ class ReactiveNode(Node):
         path = self._paths.get(output.destination) or self._find_path(output.destination)
         federation = self.federation
         cause: Message | None = output.cause
-        immediate = cause is not None and cause.at == output.at
+        immediate = cause is not None and cause.sent == output.at
         size = output.size
         if size is not None and (type(size) is not int or size < 0):
             raise self._send_error(f"{output.kind!r} to {output.destination}: size is {size!r}, not bytes")
