@@ -94,11 +94,11 @@ class ReactiveNode(Node):
     def _count_round(self, now: int) -> None:
         self._rounds = self._rounds + 1 if self._instant == now else 0
         self._instant = now
-        if self._rounds > MAX_DEPTH:
+        if self._rounds > MAX_DEPTH + 1:  # a loop of messages has ended by then
             raise ZeroDelayLoop(
                 f"{self.name} was advanced more than {MAX_DEPTH} times at one instant: "
                 "it keeps setting timers that are due at once",
-                cycle=(),
+                cycle=(f"{self.name} --timer--> {self.name}",),
                 node=self.name,
                 now=now,
             )

@@ -1,0 +1,234 @@
+"""Scenarios made of Python objects, and runs told as text.
+
+The tests of the core say what nodes do in the test itself and compare whole traces. So a
+scenario is built here without its YAML, and a run is told by the very lines that its digest
+is computed from, one a line:
+
+    12ms a/1 > b reading {"v":1} (7B) sent 10ms: delivered
+    12ms b measures temperature = 21.5
+    20ms fault 1 begin link_down a->b {}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import simpy
+
+from simcore import Federation, Plugins
+from simcore.node import Node
+from simcore.participant import ReactiveNode
+from simcore.payload import freeze
+from simcore.plugins import Determinism
+from simcore.protocol.service import ServiceHost
+from simcore.results.digest import Digest
+from simcore.scenario.model import NodeSpec, Scenario
+from simcore.units import duration
+
+MS = 10**6
+S = 10**9
+
+
+class Inline:
+    """A backend whose models and services are given as objects."""
+
+    name = "inline"
+    determinism: Determinism = "exact"
+    schema: Mapping[str, Any] = {"type": "object"}
+
+    def check(self, value: Any, path: Any, checker: Any) -> None:
+        """Nothing to check: no scenario file names it."""
+
+    def attach(self, federation: Federation, spec: NodeSpec) -> Node:
+        """A model for a generator function, a service for a class, neither for None."""
+        does = spec.options["does"]
+        if not isinstance(does, type):
+            return Node(federation, spec, does)
+
+        def make() -> ServiceHost:
+            return ServiceHost(
+                does(),
+                name=spec.name,
+                seed=federation.seed,
+                config=spec.config,
+                workers=spec.options.get("workers", 1),
+                queue=spec.options.get("queue"),
+                freeze=freeze,
+            )
+
+        return ReactiveNode(federation, spec, make)
+
+    def doctor(self) -> tuple[bool, str]:
+        return True, "for tests"
+
+
+PLUGINS = Plugins(extra={"backends": {"inline": Inline()}})
+
+
+def world(
+    nodes: Mapping[str, Any],
+    links: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    lasts: str | int = "1s",
+    seed: int = 1,
+    routes: Sequence[Mapping[str, Any]] = (),
+    faults: Sequence[Mapping[str, Any]] = (),
+) -> Scenario:
+    """A scenario.
+
+    Args:
+        nodes: what each does: a generator function, a service class, None, or a mapping with
+            `does` and any of count, config, tier, workers, queue.
+        links: of a latency network; None is the direct network.
+        lasts: the duration.
+    """
+    specs: list[NodeSpec] = []
+    groups: dict[str, tuple[NodeSpec, ...]] = {}
+    for group, given in nodes.items():
+        entry = dict(given) if isinstance(given, Mapping) else {"does": given}
+        count = entry.get("count")
+        members = [group] if count is None else [f"{group}-{i}" for i in range(count)]
+        groups[group] = tuple(
+            NodeSpec(
+                name=name,
+                group=group,
+                index=index,
+                order=len(specs) + index,
+                tier=entry.get("tier", "device"),
+                implementation="inline",
+                options=entry,
+                config=entry.get("config", {}),
+            )
+            for index, name in enumerate(members)
+        )
+        specs += groups[group]
+    network: dict[str, Any] = {"model": "direct"}
+    if links is not None:
+        network = {"model": "latency", "links": list(links), "routes": list(routes)}
+    return Scenario(
+        path=None,
+        base=Path(),
+        name="world",
+        description="",
+        seed=seed,
+        duration=duration(lasts),
+        nodes=tuple(specs),
+        groups=groups,
+        network=network,
+        extensions={"faults": list(faults)} if faults else {},
+        expect=(),
+        resolved={},
+    )
+
+
+def both(a: str, b: str, delay: Any = "1ms", **keys: Any) -> dict[str, Any]:
+    """A link in both directions."""
+    return {"between": [a, b], "delay": delay, **keys}
+
+
+def one_way(a: str, b: str, delay: Any = "1ms", **keys: Any) -> dict[str, Any]:
+    """A link in one direction."""
+    return {"from": a, "to": b, "delay": delay, **keys}
+
+
+class Transcript(Digest):
+    """A digest that remembers what it was computed from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[tuple[Any, ...]] = []
+
+    def update(self, records: list[Any]) -> None:
+        super().update(records)  # sorts them
+        self.lines += [record[4] for record in records]
+
+    def update_lines(self, lines: Any) -> None:
+        lines = list(lines)
+        super().update_lines(lines)
+        self.lines += lines
+
+
+class Told(NamedTuple):
+    """A run that is over."""
+
+    digest: str
+    lines: list[tuple[Any, ...]]
+    """As they stand in the digest."""
+    federation: Federation
+
+    @property
+    def text(self) -> str:
+        """The whole trace, one record a line."""
+        return "".join(f"{line_of(line)}\n" for line in self.lines)
+
+    def messages(self, *, to: str | None = None) -> list[tuple[Any, ...]]:
+        """Messages only: (at, source/number, destination, kind, size, payload, sent, fate)."""
+        return [
+            (line[0], f"{line[2]}/{line[3]}", *line[4:])
+            for line in self.lines
+            if line[1] == "message" and to in (None, line[4])
+        ]
+
+    def arrivals(self, to: str | None = None) -> list[tuple[int, str]]:
+        """When what was delivered: (ns, id)."""
+        return [(m[0], m[1]) for m in self.messages(to=to) if m[-1] == "delivered"]
+
+    def measured(self, name: str) -> list[Any]:
+        """Values of a measurement, in order."""
+        return [line[6] for line in self.lines if line[1] == "measurement" and line[4] == name]
+
+
+Drive = Callable[[Federation], Any]
+
+
+def play(
+    scenario: Scenario,
+    drive: Drive | None = None,
+    *,
+    env: simpy.Environment | None = None,
+    unit: str = "1ns",
+    out: Path | None = None,
+    plugins: Plugins = PLUGINS,
+) -> Told:
+    """Run a scenario to its end and tell what happened.
+
+    Args:
+        drive: has the environment run; to the scenario's end without it.
+    """
+    federation = Federation(scenario, env, unit=unit, out=out, plugins=plugins)
+    transcript = federation.recorder.digest = Transcript()
+    with federation:
+        if drive is None:
+            federation.env.run(until=federation.calendar.env_time(federation.end))
+        else:
+            drive(federation)
+    assert federation.digest is not None
+    return Told(federation.digest, transcript.lines, federation)
+
+
+def ms(ns: int) -> str:
+    """A virtual time, exactly."""
+    whole, rest = divmod(ns, MS)
+    return f"{whole}.{rest:06d}".rstrip("0").rstrip(".") + "ms" if ns else "0"
+
+
+def line_of(line: tuple[Any, ...]) -> str:
+    """One record of the digest for people."""
+    at, sort, *rest = line
+    if sort == "message":
+        source, number, destination, kind, size, payload, sent, fate = rest
+        text = f"{source}/{number} > {destination} {kind} {_str(payload)} ({size}B) sent {ms(sent)}: {fate}"
+    elif sort == "measurement":
+        node, _, name, _, value = rest
+        text = f"{node} measures {name} = {value}"
+    else:
+        number, phase, kind, target, detail = rest
+        text = f"fault {number} {phase} {kind} {target} {detail}"
+    return f"{ms(at)} {text}"
+
+
+def _str(payload: Any) -> str:
+    return payload if isinstance(payload, str) else msgspec.json.encode(payload).decode()
