@@ -85,13 +85,13 @@ class Transmitter:
             if self.queue is not None and len(starts) >= self.queue:
                 return None
             starts.append(start)
+            message.wait(start - now)
             if len(starts) > self.longest:
                 self.longest = len(starts)
         span = -(-message.size * 8_000_000_000 // rate)
         self.free_at = end = start + span
         self.busy += span
         self.waited += start - now
-        message.queued += start - now
         pending = self._pending
         while pending and pending[0][0] <= now:
             pending.popleft()

@@ -17,10 +17,11 @@ import simpy
 from simcore.arbiter import arbiter_of
 from simcore.calendar import ARRIVAL, CONTROL, Calendar
 from simcore.clock import Clock
-from simcore.errors import ExitCode, ModelError, SendError, SimcoreError, UsageError
+from simcore.errors import ExitCode, ModelError, ResultsError, SendError, SimcoreError, UsageError
 from simcore.message import Fate, Message
 from simcore.plugins import Plugins
 from simcore.results.archive import Archive
+from simcore.results.digest import kind_number
 from simcore.results.recorder import Recorder
 from simcore.units import MAX_TIME, duration
 
@@ -94,12 +95,19 @@ class Federation:
         self._observers: list[Callable[[Message], None]] = []
         self.grant_observers: list[Callable[[str, int, int], None]] = []
         self.archive = None if out is None else Archive(Path(out), scenario, self.plugins)
-        self.recorder = Recorder(scenario.nodes, self.archive.database if self.archive else None)
+        try:
+            self.recorder = Recorder(scenario.nodes, self.archive.database if self.archive else None)
+        except ResultsError:
+            if self.archive is not None:
+                self.archive.discard()
+            raise
         self._recorded = self.recorder.messages
         try:
             self._build()
         except BaseException as error:
             self._abandon(error)
+            if self.archive is not None and exit_code_of(error) != ExitCode.FAILED:
+                self.archive.discard()  # nothing was started, so nothing is to be looked at
             raise
 
     def _build(self) -> None:
@@ -151,30 +159,41 @@ class Federation:
         """Keep what was recorded up to and including this instant, though the run failed."""
         try:
             self._close(self.calendar.now + 1, error)
-        except SimcoreError as further:
-            error.add_note(str(further))
+        except Exception as further:
+            if further is not error:
+                error.add_note(f"and then {type(further).__name__}: {further}")
 
     def _close(self, end: int, error: BaseException | None) -> str:
         if self.closed:
             return self.digest or ""
         self.closed = True
         self.calendar.end = -1
-        nodes = getattr(self, "_nodes", {})
         failure = error
         try:
-            self.digest = self.recorder.finish(
-                end, self._in_flight(), self.network.metrics(end) if hasattr(self, "network") else ()
-            )
-        except SimcoreError as further:
+            try:
+                links = self.network.metrics(end) if hasattr(self, "network") else ()
+                self.digest = self.recorder.finish(end, self._in_flight(), links)
+            finally:
+                self._close_nodes()
+        except BaseException as further:
             failure = failure or further
             raise
         finally:
-            for node in nodes.values():
-                node.close()
             if self.archive is not None:
                 digest = self.digest if failure is None else None
                 self.archive.finish(end, digest, failure, self.recorder.counts)
         return self.digest
+
+    def _close_nodes(self) -> None:
+        """Close all, whatever one of them raises; the first error is raised at the end."""
+        errors = []
+        for node in getattr(self, "_nodes", {}).values():
+            try:
+                node.close()
+            except SimcoreError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def on_links(self) -> list[Message]:
         """Messages that have entered the network and have no fate yet."""
@@ -258,8 +277,8 @@ class Federation:
         for observer in self._observers:
             observer(message)
 
-    def kind_id(self, kind: str, node: str) -> int:
-        """The number of a kind of message, given out at its first use.
+    def kind_number(self, kind: str, node: str) -> int:
+        """The number of a kind of message; introduces it at its first use.
 
         Raises:
             SendError: not a non-empty string.
@@ -269,7 +288,7 @@ class Federation:
             return number
         if type(kind) is not str or not kind:
             raise SendError(f"{node} cannot send: kind is {kind!r}, not a name", node=node, now=self.now)
-        number = self.kinds[kind] = len(self.kinds) + 1
+        number = self.kinds[kind] = kind_number(kind)
         self.recorder.kind(number, kind)
         return number
 

@@ -35,6 +35,26 @@ class Fate(IntEnum):
     """Its destination, or a node on its way, was down."""
 
 
+class Trail(msgspec.Struct, gc=False, eq=False):
+    """What a message has beyond being sent and arriving: a row of the table `trail`.
+
+    Only messages that were caused by another, waited on a link, or took computing have one.
+    """
+
+    source_order: int
+    number: int
+    origin: int
+    """`sent` of the first message of the chain of causes."""
+    cause_source: int | None = None
+    cause_number: int | None = None
+    queued: int = 0
+    """Time spent in the queues of links, ns."""
+    waited: int = 0
+    """Time that an answer waited for a worker of the service that sent it, ns."""
+    computed: int = 0
+    """Time that an answer was computed before it was sent, ns."""
+
+
 class Message(msgspec.Struct, gc=False, eq=False):
     """What travels between two nodes.
 
@@ -48,32 +68,52 @@ class Message(msgspec.Struct, gc=False, eq=False):
     number: int
     """Counter of its source, from 1."""
     destination_order: int
-    kind_id: int
+    kind_number: int
     size: int
     """Bytes on the network."""
     text: str
     """The payload, frozen."""
     sent: int
     fate: int
-    origin: int
-    """`sent` of the first message of the chain of causes."""
-    cause_source: int | None
-    cause_number: int | None
-    queued: int
-    """Time spent in the queues of links."""
-    waited: int
-    """Time an answer waited for a worker of the service that sent it."""
-    computed: int
-    """Time an answer was computed before it was sent."""
     kind: str
     sender: Node
     receiver: Node
-    depth: int
+    path: Path
+    trail: Trail | None = None
+    depth: int = 0
     """How many messages without delay led to this one, at one instant."""
-    parent: Message | None
+    parent: Message | None = None
     """The message that led to this one at the same instant; kept to print a cycle."""
-    path: Path | None = None
     hop: int = 0
+
+    def follow(self, cause: Message, waited: int = 0, computed: int = 0) -> None:
+        """Note the message that led to this one, and what its computing took (ns)."""
+        self.trail = Trail(
+            self.source_order,
+            self.number,
+            cause.origin,
+            cause.source_order,
+            cause.number,
+            0,
+            waited,
+            computed,
+        )
+
+    def wait(self, time: int) -> None:
+        """Note that it waits in a link's queue for a time (ns)."""
+        if self.trail is None:
+            self.trail = Trail(self.source_order, self.number, self.sent)
+        self.trail.queued += time
+
+    @property
+    def origin(self) -> int:
+        """`sent` of the first message of the chain of causes, ns."""
+        return self.sent if self.trail is None else self.trail.origin
+
+    @property
+    def queued(self) -> int:
+        """Time spent in the queues of links so far, ns."""
+        return 0 if self.trail is None else self.trail.queued
 
     @property
     def id(self) -> str:
@@ -98,9 +138,10 @@ class Message(msgspec.Struct, gc=False, eq=False):
     @property
     def cause(self) -> str | None:
         """Id of the message that led to this one."""
-        if self.cause_source is None:
+        trail = self.trail
+        if trail is None or trail.cause_source is None:
             return None
-        return f"{self.sender.federation.names[self.cause_source]}/{self.cause_number}"
+        return f"{self.sender.federation.names[trail.cause_source]}/{trail.cause_number}"
 
     def __repr__(self) -> str:
         return f"<Message {self.id} {self.kind!r} to {self.destination}>"

@@ -18,7 +18,7 @@ from simpy.events import Event
 from simcore.calendar import TIMER
 from simcore.errors import ModelError, SendError, SimcoreError, UnitError, ZeroDelayLoop
 from simcore.message import Message
-from simcore.payload import PayloadError, freeze
+from simcore.payload import PayloadError, freeze, size_of
 from simcore.streams import bulk_stream, stream
 from simcore.units import duration
 
@@ -126,7 +126,7 @@ class Node:
         Raises:
             UnitError: not a duration.
         """
-        span = duration(time)
+        span = time if type(time) is int and time > 0 else duration(time)
         calendar = self._calendar
         now = calendar.now if calendar.waking else calendar.current()
         moment = Moment(self.env)
@@ -185,37 +185,31 @@ class Node:
         except PayloadError as error:
             raise self._send_error(f"{kind!r} to {destination}: {error}") from error
         self.sent = number = self.sent + 1
-        depth, parent = 0, None
-        if self._instant == now:
-            depth, parent = self._depth + 1, self._parent
         federation = self.federation
+        receiver = path.receiver
         message = Message(
             now,
             self.order,
             number,
-            path.receiver.order,
-            federation.kinds.get(kind) or federation.kind_id(kind, self.name),
-            len(text) if size is None else size,
-            text.decode(),
+            receiver.order,
+            federation.kinds.get(kind) or federation.kind_number(kind, self.name),
+            size_of(text) if size is None else size,
+            text,
             now,
-            0,
-            now if cause is None else cause.origin,
-            None if cause is None else cause.source_order,
-            None if cause is None else cause.number,
-            0,
-            0,
             0,
             kind,
             self,
-            path.receiver,
-            depth,
-            parent,
+            receiver,
             path,
         )
+        if cause is not None:
+            message.follow(cause)
+        if self._instant == now:
+            message.depth, message.parent = self._depth + 1, self._parent
+            if message.depth > MAX_DEPTH:
+                raise loop_error(message)
         if size is not None and (type(size) is not int or size < 0):
             raise self._send_error(f"{kind!r} to {destination}: size is {size!r}, not a number of bytes")
-        if depth > MAX_DEPTH:
-            raise loop_error(message)
         path.enter(message)
         return message
 
@@ -347,6 +341,8 @@ class Node:
     def _ended(self, process: Event) -> None:
         if not process.ok:
             process.defused = True  # reported by what is raised here
+            if isinstance(process.value, KeyboardInterrupt):
+                raise process.value  # it came while the model ran, and is not of its making
             raise self._failure(process.value) from process.value
 
     def _failure(self, error: Any) -> SimcoreError:
@@ -355,6 +351,10 @@ class Node:
         return ModelError(
             f"the model of {self.name} raised {type(error).__name__}: {error}", node=self.name, now=self.now
         )
+
+    def owns(self, generator: object) -> bool:
+        """Whether a generator is that of this node's model."""
+        return any(generator is each for each in self._running)
 
     def process(self, generator: Generator[Event, Any, Any]) -> simpy.Process:
         """Run a further SimPy process of this node; it ends with the node."""
@@ -390,7 +390,10 @@ class Node:
         running, self._running = self._running, []
         for generator in running:
             if not getattr(generator, "gi_running", False):
-                generator.close()
+                try:
+                    generator.close()
+                except Exception as error:
+                    raise self._failure(error) from error
 
     def restart(self) -> None:
         """Start anew when the last of overlapping crashes ends; counters and streams go on."""

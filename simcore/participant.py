@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from simcore.calendar import RELEASE, TIMER
 from simcore.errors import ModelError, SimcoreError, ZeroDelayLoop
-from simcore.message import Message
+from simcore.message import Message, Trail
 from simcore.node import MAX_DEPTH, Node, loop_error
+from simcore.payload import size_of
 from simcore.protocol.service import Done, Measure, Output
 
 if TYPE_CHECKING:
@@ -122,34 +123,34 @@ class ReactiveNode(Node):
         path = self._paths.get(output.destination) or self._find_path(output.destination)
         federation = self.federation
         cause: Message | None = output.cause
-        immediate = cause is not None and cause.sent == output.at
         size = output.size
         if size is not None and (type(size) is not int or size < 0):
             raise self._send_error(f"{output.kind!r} to {output.destination}: size is {size!r}, not bytes")
         self.sent += 1
+        receiver = path.receiver
         message = Message(
             output.at,
             self.order,
             self.sent,
-            path.receiver.order,
-            federation.kind_id(output.kind, self.name),
-            len(output.payload) if size is None else size,
-            output.payload.decode(),
+            receiver.order,
+            federation.kind_number(output.kind, self.name),
+            size_of(output.payload) if size is None else size,
+            output.payload,
             output.at,
             0,
-            output.at if cause is None else cause.origin,
-            None if cause is None else cause.source_order,
-            None if cause is None else cause.number,
-            0,
-            output.waited,
-            output.computed,
             output.kind,
             self,
-            path.receiver,
-            cause.depth + 1 if immediate and cause is not None else 0,
-            cause if immediate else None,
+            receiver,
             path,
         )
+        if cause is not None:
+            message.follow(cause, output.waited, output.computed)
+            if cause.at == output.at:
+                message.depth, message.parent = cause.depth + 1, cause
+        elif output.computed or output.waited:
+            message.trail = Trail(
+                self.order, self.sent, output.at, None, None, 0, output.waited, output.computed
+            )
         if message.depth > MAX_DEPTH:
             raise loop_error(message)
         self._hold(output.at, now, path.enter, message)

@@ -18,6 +18,7 @@ import msgspec
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder().decode
 _PLAIN = frozenset({str, int, bool, type(None)})
+_FLAT = _PLAIN | {float}
 _MAX_DEPTH = 64
 
 
@@ -25,8 +26,8 @@ class PayloadError(ValueError):
     """A value that cannot travel; the message says where in the payload and why."""
 
 
-def freeze(value: Any) -> bytes:
-    """The canonical JSON text of a payload, UTF-8.
+def freeze(value: Any) -> str:
+    """The canonical JSON text of a payload.
 
     Args:
         value: JSON values (dict with string keys, list, tuple, str, int, finite float,
@@ -38,19 +39,22 @@ def freeze(value: Any) -> bytes:
     try:
         if type(value) is dict:
             for key, item in value.items():
-                kind = type(item)
-                if type(key) is not str or not (
-                    kind in _PLAIN or (kind is float and isfinite(item)) or kind is bytes
-                ):
-                    return _encode(_plain(value, "payload", 0))
-                if kind is bytes or key == "$b64":
-                    return _encode(_plain(value, "payload", 0))
-            return _encode(value)
-        if type(value) in _PLAIN:
-            return _encode(value)
-        return _encode(_plain(value, "payload", 0))
+                if type(item) not in _FLAT or type(key) is not str:
+                    break
+            else:
+                # The common case in few steps. The encoder writes NaN and infinity as null,
+                # and a key may look like what stands for bytes: those go the long way.
+                text = _encode(value).decode()
+                if "null" not in text and "$b64" not in text:
+                    return text
+        return _encode(_plain(value, "payload", 0)).decode()
     except (UnicodeEncodeError, OverflowError, msgspec.MsgspecError) as error:
         raise PayloadError(f"payload cannot be written as JSON: {error}") from error
+
+
+def size_of(text: str) -> int:
+    """Length of a frozen payload in bytes of UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _plain(value: Any, where: str, depth: int) -> Any:
@@ -87,11 +91,10 @@ def _plain(value: Any, where: str, depth: int) -> Any:
     )
 
 
-def thaw(text: str | bytes) -> Any:
+def thaw(text: str) -> Any:
     """The value of a frozen payload, a fresh copy at each call; bytes come back as bytes."""
     value = _decode(text)
-    marker = "$b64" if isinstance(text, str) else b"$b64"
-    return _restore(value) if marker in text else value  # type: ignore[operator]
+    return _restore(value) if "$b64" in text else value
 
 
 def _restore(value: Any) -> Any:

@@ -63,7 +63,7 @@ class Output(NamedTuple):
     at: int
     destination: str
     kind: str
-    payload: bytes
+    payload: str
     size: int | None
     cause: Any
     waited: int
@@ -198,7 +198,7 @@ class ServiceHost:
         config: Mapping[str, Any],
         workers: int = 1,
         queue: int | None = None,
-        freeze: Callable[[Any], bytes],
+        freeze: Callable[[Any], str],
     ) -> None:
         self.name = name
         self.config = config

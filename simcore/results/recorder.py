@@ -10,9 +10,9 @@ from __future__ import annotations
 import gc
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from hashlib import sha256
+from contextlib import contextmanager, suppress
 from math import isfinite
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from msgspec.structs import astuple
 
 from simcore.errors import ModelError, ResultsError
 from simcore.message import Fate, Message
-from simcore.results.digest import FAULT, MEASUREMENT, MESSAGE, SHORT, Digest, Record
+from simcore.results.digest import FAULT, MEASUREMENT, MESSAGE, Digest
 
 if TYPE_CHECKING:
     from simcore.network import LinkMetrics
@@ -102,17 +102,14 @@ class Recorder:
     """
 
     def __init__(self, nodes: Sequence[NodeSpec], database: Path | None = None) -> None:
-        self.digest = Digest()
+        self.digest = Digest([node.name for node in nodes])
         self.messages: list[Message] = []
         self.threshold = BUFFER
         self.written = 0
         self.delivered = 0
         self.measured = 0
         self.closed = False
-        self.broken = False
-        self._names = [node.name for node in nodes]
-        self._kinds: dict[int, str] = {}
-        self._fates = [fate.name.lower() for fate in Fate]
+        self.broken: ResultsError | None = None
         self._measurements: list[tuple[Any, ...]] = []
         self._faults: list[tuple[Any, ...]] = []
         self._hops: list[tuple[Any, ...]] = []
@@ -138,7 +135,6 @@ class Recorder:
 
     def kind(self, number: int, name: str) -> None:
         """Introduce a kind of message."""
-        self._kinds[number] = name
         if self._connection is not None:
             self._write([("INSERT INTO kind VALUES (?,?)", [(number, name)])])
 
@@ -218,18 +214,17 @@ class Recorder:
             pending = [m for m in pending if m.at < horizon]
         self.messages[:] = rest
         rows = sorted([astuple(message)[:_MESSAGE_COLUMNS] for message in pending])
-        trails = [
-            (m.source_order, m.number, m.origin, m.cause_source, m.cause_number, m.queued, m.waited, m.computed)
-            for m in pending
-            if m.cause_number is not None or m.queued or m.waited or m.computed
-        ]
+        trails = [astuple(message.trail) for message in pending if message.trail is not None]
         measurements, self._measurements = _split(self._measurements, horizon)
         faults, self._faults = _split(self._faults, horizon)
         hops, self._hops = self._hops, []
         # Everything at one instant stays until the instant is over, however much it is.
         self.threshold = BUFFER + max(len(self.messages), len(self._measurements))
-        self._digest(rows, measurements, faults)
-        self.written += len(rows)
+        # What a node measures at one instant may come out of order among nodes.
+        measurements.sort(key=itemgetter(0, 1, 2))
+        self.digest.update(MESSAGE, rows)
+        self.digest.update(MEASUREMENT, measurements)
+        self.digest.update(FAULT, faults)
         self._write(
             [
                 (_INSERT_MESSAGE, rows),
@@ -239,41 +234,14 @@ class Recorder:
                 ("INSERT INTO fault VALUES (?,?,?,?,?,?)", faults),
             ]
         )
-
-    def _digest(self, rows: list[Any], measurements: list[Any], faults: list[Any]) -> None:
-        names, kinds, fates = self._names, self._kinds, self._fates
-        lines = [
-            (
-                at, "message", names[s], number, names[d], kinds[kind], size,
-                text if len(text) <= SHORT else _sha(text), sent, fates[fate],
-            )
-            for at, s, number, d, kind, size, text, sent, fate in rows
-        ]  # fmt: skip
-        if not measurements and not faults:
-            self.digest.update_lines(lines)
-            return
-        records: list[Record] = [
-            (row[0], row[1], MESSAGE, row[2], line) for row, line in zip(rows, lines, strict=True)
-        ]
-        records += [
-            (
-                at,
-                node,
-                MEASUREMENT,
-                number,
-                (at, "measurement", names[node], number, name, kind, value),
-            )
-            for at, node, number, name, kind, value in measurements
-        ]
-        records += [
-            (fault[0], -1, FAULT, fault[1], (fault[0], "fault", *fault[1:])) for fault in faults
-        ]
-        self.digest.update(records)
+        self.written += len(rows)
 
     def _write(self, statements: Iterable[tuple[str, list[Any]]]) -> None:
         connection = self._connection
-        if connection is None or self.broken:
+        if connection is None:
             return
+        if self.broken is not None:
+            raise self.broken  # once more: a model may have caught it
         try:
             connection.execute("BEGIN")
             for statement, rows in statements:
@@ -281,12 +249,10 @@ class Recorder:
                     connection.executemany(statement, rows)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            self.broken = True
-            if connection.in_transaction:
+            with suppress(sqlite3.Error):  # the disk may be full for this as well
                 connection.rollback()
-            raise ResultsError(
-                f"results cannot be written: {error}; what was written before is kept"
-            ) from error
+            self.broken = _unwritten(error)
+            raise self.broken from error
 
     def finish(self, end: int, in_flight: Iterable[Message], links: Iterable[LinkMetrics]) -> str:
         """Write the rest and close; returns the digest.
@@ -325,13 +291,11 @@ class Recorder:
         if connection is None:
             return
         try:
-            if not self.broken:
+            if self.broken is None:
                 connection.executescript(INDEXES)
                 connection.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.Error as error:
-            raise ResultsError(
-                f"results cannot be written: {error}; what was written before is kept"
-            ) from error
+            raise _unwritten(error) from error
         finally:
             connection.close()
 
@@ -359,8 +323,8 @@ def _collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _sha(text: str) -> str:
-    return "sha256:" + sha256(text.encode()).hexdigest()
+def _unwritten(error: sqlite3.Error) -> ResultsError:
+    return ResultsError(f"results cannot be written: {error}; what was written before is kept")
 
 
 def _split(rows: list[Any], horizon: int) -> tuple[list[Any], list[Any]]:
