@@ -49,9 +49,13 @@ def _load_module(path: Path, reference: str) -> ModuleType:
     sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except BaseException as error:
         del sys.modules[name]
-        raise UsageError(f"{reference}: importing it raised {type(error).__name__}: {error}") from error
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise UsageError(
+            f"{reference}: importing it raised {type(error).__name__}: {error}"
+        ) from error
     finally:
         sys.path.remove(folder)
     return module

@@ -7,13 +7,12 @@ nothing of this can change the order of events or the digest.
 
 from __future__ import annotations
 
-import signal
+import os
 import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 
 _PERIOD = 0.02
 _FLUSH_EVERY = 1.0
-_OWN = (str(Path(__file__).parent) + "/", str(Path(simpy.__file__).parent) + "/")
-_LIBRARY = (sysconfig.get_path("stdlib") + "/", sysconfig.get_path("purelib") + "/", "<")
+_OWN = (str(Path(__file__).parent) + os.sep, str(Path(simpy.__file__).parent) + os.sep)
+_LIBRARY = (sysconfig.get_path("stdlib") + os.sep, sysconfig.get_path("purelib") + os.sep, "<")
 
 
 class Housekeeper:
@@ -50,6 +49,7 @@ class Housekeeper:
         self.woken = threading.Event()
         self._federation = federation
         self._tick = tick
+        self._places = (*_OWN, _package_folder(federation.network)), str(federation.scenario.base.resolve())
         self._flush_due = False
         self._ended = threading.Event()
         self._watched = threading.get_ident()
@@ -96,7 +96,7 @@ class Housekeeper:
             frame = sys._current_frames().get(self._watched)
             if frame is not None:
                 self.samples += 1
-                self.own += _is_own(frame)
+                self.own += _is_own(frame, *self._places)
             if now - flushed >= _FLUSH_EVERY:
                 flushed = now
                 self._flush_due = True
@@ -106,38 +106,20 @@ class Housekeeper:
                 self._tick(min(calendar.now, federation.end))
 
 
-def _is_own(frame: FrameType | None) -> bool:
+def _package_folder(plugin: object) -> str:
+    """The folder of the package that a plug-in comes from."""
+    package = sys.modules[type(plugin).__module__.partition(".")[0]]
+    return str(Path(package.__file__ or "").parent) + os.sep
+
+
+def _is_own(frame: FrameType | None, own: tuple[str, ...], users: str) -> bool:
     """Whether simcore or SimPy, rather than a user's file, called what is running."""
     while frame is not None:
         name = frame.f_code.co_filename
-        if name.startswith(_OWN):
+        if name.startswith(own):
             return True
-        if not name.startswith(_LIBRARY):
+        # Examples that were installed with simcore are a user's, though they lie in a library.
+        if name.startswith(users) or not name.startswith(_LIBRARY):
             return False
         frame = frame.f_back
     return True
-
-
-@contextmanager
-def signals(housekeeper: Housekeeper, say: Callable[[str], None]) -> Iterator[None]:
-    """End the run in order on Ctrl-C and SIGTERM; a second one does not wait for the model.
-
-    Only the main thread can have signal handlers; elsewhere this does nothing.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, _: object) -> None:
-        code = ExitCode.TERMINATED if number == signal.SIGTERM else ExitCode.INTERRUPTED
-        if housekeeper.stop_with is not None:
-            raise Interrupted(code)
-        housekeeper.request_stop(code)
-        say("stopping at the next instant; once more stops at once")
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from simcore.errors import Interrupted
-
 if TYPE_CHECKING:
     from simcore.federation import Federation
     from simcore.housekeeping import Housekeeper
+
+_PATIENCE = 1.0
+"""Wall seconds after which a run that waits attends to its results."""
 
 
 def run_paced(federation: Federation, factor: float, housekeeper: Housekeeper) -> float:
@@ -31,9 +32,8 @@ def run_paced(federation: Federation, factor: float, housekeeper: Housekeeper) -
         upcoming = min(env.peek(), end)
         due = began + (upcoming - origin) / 1e9 / factor
         while (left := due - time.monotonic()) > 0:
-            housekeeper.woken.wait(left)
-            if housekeeper.stop_with is not None:
-                raise Interrupted(housekeeper.stop_with)
+            housekeeper.woken.wait(min(left, _PATIENCE))
+            housekeeper.attend()
         late = max(late, -left)
         if upcoming >= end:
             env.run(until=end)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,14 +18,15 @@ from typing import TYPE_CHECKING
 import simpy
 
 from simcore import expect, inputs
-from simcore.errors import ExitCode, ResultsError
+from simcore.errors import ExitCode, Interrupted, ModelError, ResultsError, RunFailed, SimcoreError
 from simcore.federation import Federation
-from simcore.housekeeping import Housekeeper, signals
+from simcore.housekeeping import Housekeeper
 from simcore.message import Fate, Message
 from simcore.pacing import run_paced
 from simcore.results.junit import write_junit
 from simcore.results.metrics import Metrics
 from simcore.results.store import open_run
+from simcore.stopping import Stopping, signals
 from simcore.units import show_exact
 
 if TYPE_CHECKING:
@@ -109,29 +111,74 @@ def run_scenario(
         SimcoreError: the run could not start, failed, or was stopped; what was recorded until
             then is in `out`.
     """
-    with inputs.watch() as opened:
+    with inputs.watch() as opened, signals(say) as stopping:
         env = None if realtime is None else simpy.Environment()
         federation = Federation(scenario, env, out=out, plugins=plugins)
-        assert federation.archive is not None
-        with _logging(out, log_level, log_time), federation:
+        archive = federation.archive
+        assert archive is not None
+        with (
+            _logging(out, log_level, log_time),
+            stopping.orderly(_ignore, "the results are being written"),
+            federation,
+        ):
             if log_time:
                 _log_times(federation)
-            with Housekeeper(federation, tick) as housekeeper, signals(housekeeper, say):
+            with Housekeeper(federation, tick) as housekeeper:
                 try:
-                    federation.archive.started()
-                    if realtime is None:
-                        federation.env.run(until=federation.end)
-                    else:
-                        late = run_paced(federation, realtime, housekeeper)
-                        federation.archive.manifest["times"]["late_s"] = round(late, 6)
+                    archive.started()
+                    with stopping.orderly(housekeeper.request_stop, "stopping at the next instant"):
+                        late = _advance(federation, realtime, housekeeper, stopping)
+                    if late is not None:
+                        archive.manifest["times"]["late_s"] = round(late, 6)
                 finally:
-                    federation.archive.share = housekeeper.share
-                    federation.archive.inputs = inputs.digests(opened, scenario.base, out)
+                    archive.share = housekeeper.share
+                    archive.inputs = inputs.digests(opened, scenario.base, out)
     assert federation.digest is not None
     outcomes = _judge(scenario, out)
     if not all(outcome.passed for outcome in outcomes):
-        federation.archive.fail_expectations([o.text for o in outcomes if not o.passed])
+        archive.fail_expectations([o.text for o in outcomes if not o.passed])
     return RunResult(out, federation.digest, outcomes)
+
+
+def _advance(
+    federation: Federation, realtime: float | None, housekeeper: Housekeeper, stopping: Stopping
+) -> float | None:
+    """Run to the end; returns the greatest lateness of a paced run, in wall seconds."""
+    try:
+        if realtime is not None:
+            return run_paced(federation, realtime, housekeeper)
+        federation.env.run(until=federation.end)
+    except SimcoreError:
+        raise
+    except KeyboardInterrupt:
+        raise Interrupted(stopping.asked or ExitCode.INTERRUPTED) from None
+    except Exception as error:
+        if "Invalid yield value" in str(error):
+            raise _no_event(error, federation) from None
+        # From a process that SimPy alone knows of, or a defect: the results are kept all the same.
+        message = f"the run was ended by {type(error).__name__}: {error}"
+        raise RunFailed(message, now=federation.now) from error
+    return None
+
+
+def _no_event(error: Exception, federation: Federation) -> ModelError:
+    """SimPy met a `yield` that is none of its events, in the process that is still active."""
+    generator = getattr(federation.env.active_process, "_generator", None)
+    node, place = None, ""
+    while generator is not None:
+        node = node or next((n.name for n in federation.nodes.values() if n.owns(generator)), None)
+        place = f'File "{generator.gi_code.co_filename}", line {generator.gi_frame.f_lineno}: '
+        generator = generator.gi_yieldfrom
+    return ModelError(
+        f"{node or 'a process'} yielded what is no event of SimPy (node.sleep(...) and "
+        f"node.receive() make some)\n  {place}{str(error).splitlines()[-1]}",
+        node=node,
+        now=federation.now,
+    )
+
+
+def _ignore(_: ExitCode) -> None:
+    """The run is over; its results are written to the end."""
 
 
 def _judge(scenario: Scenario, out: Path) -> tuple[expect.Outcome, ...]:
@@ -146,10 +193,25 @@ def _judge(scenario: Scenario, out: Path) -> tuple[expect.Outcome, ...]:
     return outcomes
 
 
+class _LogFile(logging.FileHandler):
+    """A log that is part of the results: where it cannot be written, the run ends."""
+
+    _failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Raise what `emit` caught, the first time; the report of it must not fail as well."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._failed:
+            self._failed = True
+            raise ResultsError(f"{self.baseFilename} cannot be written: {error.strerror}") from error
+
+
 @contextmanager
 def _logging(out: Path, level: int, log_time: bool) -> Iterator[None]:
     """Write `logs/simcore.log`; without wall time, so that equal runs have equal logs."""
-    handler = logging.FileHandler(out / "logs" / "simcore.log", encoding="utf-8")
+    handler = _LogFile(out / "logs" / "simcore.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     before = log.level, time_log.level
     log.addHandler(handler)
@@ -159,7 +221,8 @@ def _logging(out: Path, level: int, log_time: bool) -> Iterator[None]:
         yield
     finally:
         log.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):  # of a full disk; reported where it began
+            handler.close()
         log.setLevel(before[0])
         time_log.setLevel(before[1])
 

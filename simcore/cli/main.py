@@ -7,13 +7,17 @@ name and is imported only when it is asked for, so that `--help` answers at once
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
+import traceback
+from pathlib import Path
 from typing import Any
 
 import click
 
-from simcore.errors import ScenarioError, SimcoreError
+from simcore.errors import ExitCode, ScenarioError, SimcoreError
+from simcore.stopping import signals
 
 COMMANDS = (
     "run",
@@ -29,6 +33,9 @@ COMMANDS = (
     "doctor",
 )
 
+_DEFECT = 70
+"""EX_SOFTWARE of sysexits.h."""
+
 EPILOG = """\b
 Exit codes:
   0    the run completed and every expectation held
@@ -36,6 +43,7 @@ Exit codes:
   2    the scenario, an option or an input is invalid; nothing was started
   3    a model, a service or a participant failed during the run
   4    results could not be written (disk full, not writable, occupied)
+  70   a defect of simcore itself
   130  stopped by Ctrl-C        143  stopped by SIGTERM
 """
 
@@ -56,6 +64,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS:
+            _refuse_misspelt(args[0])
             args = ["run", *args]
         return super().resolve_command(ctx, args)
 
@@ -64,6 +73,13 @@ class Commands(click.Group):
         if args and args[0].startswith("-") and args[0] not in ("-h", "--help", "--version"):
             args = ["run", *args]
         return super().parse_args(ctx, args)
+
+
+def _refuse_misspelt(word: str) -> None:
+    """A word that is nearly a command is not taken for a scenario that does not exist."""
+    close = difflib.get_close_matches(word, COMMANDS, n=1)
+    if close and not Path(word).suffix and not Path(word).exists():
+        raise click.UsageError(f"there is no command {word!r} (did you mean {close[0]!r}?)")
 
 
 def report_error(error: SimcoreError) -> None:
@@ -94,13 +110,26 @@ def cli() -> None:
 def main(argv: list[str] | None = None) -> Any:
     """Run the command line; exits the process with the documented code."""
     try:
-        code = cli.main(args=argv, prog_name="python -m simcore", standalone_mode=False)
+        code = _invoke(argv)
     except SimcoreError as error:
         report_error(error)
-        sys.exit(int(error.exit_code))
+        code = error.exit_code
     except click.ClickException as error:
         error.show()
-        sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
+        code = ExitCode.INVALID
+    except Exception:  # noqa: BLE001 - whatever it is, it is to be told apart from "runs differ"
+        traceback.print_exc()
+        click.echo("simcore: this is a defect of simcore; please report it with the above", err=True)
+        code = _DEFECT
     sys.exit(int(code or 0))
+
+
+def _invoke(argv: list[str] | None) -> Any:
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    with signals(say):
+        try:
+            return cli.main(args=argv, prog_name="python -m simcore", standalone_mode=False)
+        except click.Abort:  # what click makes of a KeyboardInterrupt
+            raise KeyboardInterrupt from None

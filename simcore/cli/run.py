@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import os
 import traceback
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,8 @@ import click
 
 from simcore.cli.console import make_console
 from simcore.cli.progress import Progress
-from simcore.errors import ModelError, SimcoreError
-from simcore.results.store import open_run
+from simcore.errors import ResultsError, RunFailed, SimcoreError
+from simcore.results.store import MANIFEST, open_run
 from simcore.results.summary import print_summary
 from simcore.runner import new_directory, run_scenario
 from simcore.scenario import load
@@ -67,6 +69,7 @@ def command(
         click.echo(f"running the shipped example {path}", err=True)
     loaded = load(path, base=base, overrides=overrides, seed=seed, until=until)
     directory = out or new_directory(loaded)
+    occupied = os.path.exists(directory / MANIFEST)
     console = make_console()
     progress = Progress(loaded.name, loaded.duration, enabled=not quiet)
     options: dict[str, Any] = {"realtime": realtime, "log_time": log_time}
@@ -77,7 +80,12 @@ def command(
                 tick=progress.update, say=lambda line: click.echo(line, err=True), **options,
             )  # fmt: skip
     except SimcoreError as error:
-        _report_failure(directory, error, quiet)
+        if out is None:
+            with suppress(OSError):
+                directory.rmdir()  # it was made here, and is empty where nothing was started
+        # An occupied directory holds another run; one of a run that never started is gone.
+        kept = not occupied and os.path.exists(directory / MANIFEST)
+        _report_failure(directory, error, loaded.base, kept=kept and not quiet)
         return int(error.exit_code)
     if not quiet:
         with open_run(directory) as run:
@@ -88,17 +96,27 @@ def command(
     return int(result.exit_code)
 
 
-def _report_failure(directory: Path, error: SimcoreError, quiet: bool) -> None:
-    """One report: where, when, what, the model's traceback, and what is kept."""
-    now = getattr(error, "now", None)
+def _report_failure(directory: Path, error: SimcoreError, base: Path, *, kept: bool) -> None:
+    """One report: where, when, what, the traceback of the user's file, and what is kept."""
     click.echo(f"simcore: {error}", err=True)
-    if now is not None:
-        click.echo(f"  at virtual time {show_exact(now)}, node {getattr(error, 'node', None)}", err=True)
+    if isinstance(error, RunFailed) and error.now is not None:
+        where = "" if error.node is None else f", node {error.node}"
+        click.echo(f"  at virtual time {show_exact(error.now)}{where}", err=True)
+    for line in _traceback(error, str(base.resolve())):
+        click.echo(f"  {line}", err=True)
+    for note in getattr(error, "__notes__", ()):
+        click.echo(f"  {note}", err=True)
+    if kept:
+        click.echo(f"results so far are in {directory} (exit reason: {error.reason})", err=True)
+
+
+def _traceback(error: SimcoreError, base: str) -> Iterator[str]:
+    """The traceback of what a user's file raised, from where that file was entered."""
     cause = error.__cause__
-    if isinstance(error, ModelError) and cause is not None:
-        for line in "".join(traceback.format_exception(cause)).splitlines():
-            click.echo(f"  {line}", err=True)
-    manifest = directory / "manifest.json"
-    if not quiet and manifest.is_file():
-        reason = json.loads(manifest.read_text(encoding="utf-8"))["exit"]["reason"]
-        click.echo(f"results so far are in {directory} (exit reason: {reason})", err=True)
+    if cause is None or isinstance(error, ResultsError):
+        return
+    trace = cause.__traceback__
+    while trace is not None and not trace.tb_frame.f_code.co_filename.startswith(base):
+        trace = trace.tb_next
+    for line in traceback.format_exception(cause.with_traceback(trace or cause.__traceback__)):
+        yield from line.splitlines()

@@ -13,6 +13,7 @@ import platform
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("simcore", "simpy", "msgspec", "numpy", "PyYAML", "jsonschema")
 _RESERVE = 64 * 1024
+_FILES = (
+    "manifest.json", ".manifest.json", ".reserve", "run.sqlite", "run.sqlite-wal", "run.sqlite-shm",
+)  # fmt: skip
 
 log = logging.getLogger("simcore")
 
@@ -50,19 +54,25 @@ class Archive:
         self.start_s = 0.0
         self.share: float | None = None
         self._began = time.perf_counter()
+        self._made = not path.exists()
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                raise ResultsError(
-                    f"{path} is not empty: a run never overwrites another; name a new directory with --out"
-                )
-            (path / "logs").mkdir()
-            # Room for the final manifest, should the disk be full by then.
-            (path / ".reserve").write_bytes(b"\0" * _RESERVE)
+            occupied = any(path.iterdir())
         except FileExistsError as error:
             raise ResultsError(f"{path} is a file, not a directory") from error
         except OSError as error:
-            raise ResultsError(f"cannot write the run directory {path}: {error.strerror or error}") from error
+            raise _unwritable(path, error) from error
+        if occupied:
+            raise ResultsError(
+                f"{path} is not empty: a run never overwrites another; name a new directory with --out"
+            )
+        try:
+            (path / "logs").mkdir()
+            # Room for the final manifest, should the disk be full by then.
+            (path / ".reserve").write_bytes(b"\0" * _RESERVE)
+        except OSError as error:
+            self.discard()
+            raise _unwritable(path, error) from error
         self.manifest: dict[str, Any] = {
             "format": 1,
             "simcore": _version("simcore"),
@@ -91,6 +101,15 @@ class Archive:
         now = time.perf_counter()
         self.start_s = now - self._began
         self._began = now
+
+    def discard(self) -> None:
+        """Remove what was written: nothing was started, so there is nothing to look at."""
+        for name in (*_FILES, "logs/simcore.log"):
+            with suppress(OSError):
+                (self.path / name).unlink(missing_ok=True)
+        for folder in (self.path / "logs", *([self.path] if self._made else [])):
+            with suppress(OSError):
+                folder.rmdir()
 
     def finish(
         self, end: int, digest: str | None, error: BaseException | None, counts: Mapping[str, int]
@@ -150,6 +169,12 @@ class Archive:
             if self.manifest["exit"]["code"] in (None, int(ExitCode.OK)):
                 raise ResultsError(f"cannot write the manifest in {self.path}: {error}") from error
             log.error("the manifest in %s could not be written: %s", self.path, error)
+
+
+def _unwritable(path: Path, error: OSError) -> ResultsError:
+    return ResultsError(
+        f"cannot write the run directory {path}: {error.strerror or error}; name another with --out"
+    )
 
 
 def determinism(scenario: Scenario, plugins: Plugins) -> str:

@@ -1,0 +1,83 @@
+"""Ctrl-C and SIGTERM: a run ends in order at the first, whatever it does at the second.
+
+A signal may come while files are imported, in the middle of an instant, inside a model that
+never returns, or while results are being written. What should happen differs; here it is
+decided, once.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from simcore.errors import ExitCode, Interrupted
+
+
+class Stopping:
+    """What Ctrl-C and SIGTERM do to a run; which depends on how far it is.
+
+    Until something has been told to end in order (`orderly`), and at the second signal, a
+    KeyboardInterrupt is raised wherever the program is: a model that loops without end, or that
+    catches every Exception, is to be stopped too.
+
+    Args:
+        say: shows a line to the user.
+
+    Attributes:
+        asked: what the first signal stands for; None without one.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.asked: ExitCode | None = None
+        self._say = say
+        self._orderly: tuple[Callable[[ExitCode], None], str] | None = None
+
+    @contextmanager
+    def orderly(self, stop: Callable[[ExitCode], None], words: str) -> Iterator[None]:
+        """While this lasts, have the first signal call `stop`, and say `words`."""
+        before, self._orderly = self._orderly, (stop, words)
+        if self.asked is not None:
+            stop(self.asked)
+        try:
+            yield
+        finally:
+            self._orderly = before
+
+    def handle(self, number: int, _: object) -> None:
+        """Handle a signal."""
+        first = self.asked is None
+        if first:
+            self.asked = ExitCode.TERMINATED if number == signal.SIGTERM else ExitCode.INTERRUPTED
+        if not first or self._orderly is None:
+            raise KeyboardInterrupt
+        stop, words = self._orderly
+        assert self.asked is not None
+        stop(self.asked)
+        with suppress(RuntimeError):  # the program may be in the middle of writing a line itself
+            self._say(f"{words}; once more stops at once")
+
+
+@contextmanager
+def signals(say: Callable[[str], None]) -> Iterator[Stopping]:
+    """Turn Ctrl-C and SIGTERM into the end of a run.
+
+    Only the main thread can have signal handlers; elsewhere this does nothing.
+
+    Raises:
+        Interrupted: a signal stopped what the context holds.
+    """
+    stopping = Stopping(say)
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, stopping.handle)
+    try:
+        yield stopping
+    except KeyboardInterrupt:
+        raise Interrupted(stopping.asked or ExitCode.INTERRUPTED) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
