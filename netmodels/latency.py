@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from heapq import heappush
 from typing import TYPE_CHECKING, Any
 
 from simcore.calendar import ARRIVAL
@@ -90,7 +91,7 @@ class _LinkPath(Path):
 class _Direct(_LinkPath):
     """A path of one link without state."""
 
-    __slots__ = ("_deliver", "_hop", "_link", "_network", "_push", "_transit", "receiver")
+    __slots__ = ("_calendar", "_deliver", "_hop", "_link", "_network", "_transit", "receiver")
 
     def __init__(self, network: LatencyNetwork, receiver: Node, hop: _Hop) -> None:
         self.receiver = receiver
@@ -98,7 +99,7 @@ class _Direct(_LinkPath):
         self._hop = hop
         self._link = hop.link
         self._transit = hop.transit
-        self._push = network.calendar.push
+        self._calendar = network.calendar
         self._deliver = network.federation.deliver
 
     def carrier(self, message: Message) -> Link:
@@ -113,9 +114,14 @@ class _Direct(_LinkPath):
             self._network.lost_by_chance(link, message)
             return
         now = message.sent
-        self._push(
-            (now + delay, ARRIVAL, now, message.source_order, message.number, self._deliver, message)
+        time = now + delay
+        calendar = self._calendar
+        heappush(
+            calendar.heap,
+            (time, ARRIVAL, now, message.source_order, message.number, self._deliver, message),
         )
+        if time < calendar.armed_for:
+            calendar.arm(time)
 
 
 class _Route(_LinkPath):

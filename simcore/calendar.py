@@ -16,8 +16,7 @@ from simpy import Environment
 from simpy.core import SimTime
 from simpy.events import URGENT, Event
 
-from simcore.clock import Clock
-from simcore.units import MAX_TIME
+from simcore.clock import NEVER, Clock
 
 # At one instant: what changes the world, then arrivals, then what was announced for this
 # instant (answers whose computing ends), then timers.
@@ -26,8 +25,6 @@ CONTROL, ARRIVAL, RELEASE, TIMER = range(4)
 Entry = tuple[int, int, int, int, int, Callable[[Any], None], Any]
 """(time, rank, stamp, order, number, action, argument); the first five are unique."""
 
-NEVER = MAX_TIME
-"""Later than every instant."""
 _WAKING = -1
 
 
@@ -74,7 +71,7 @@ class Calendar:
         self._wake: _Wake | None = None
         self._spare: _Wake | None = None
         self._handler = self._handle
-        self._numbers = env.attach(self) if isinstance(env, Clock) else None
+        self._numbers = env.attach(self) if isinstance(env, Clock) and scale == 1 else None
 
     def current(self) -> int:
         """Virtual time in ns, also for code that the environment runs between two wakes."""
@@ -92,12 +89,16 @@ class Calendar:
         return self.now
 
     def push(self, entry: Entry) -> None:
-        """Add an entry; its time must not lie before the present instant."""
+        """Add an entry; its time must not lie before the present instant.
+
+        Where a call per message matters, callers do these two steps themselves.
+        """
         heappush(self.heap, entry)
         if entry[0] < self.armed_for:
-            self._arm(entry[0])
+            self.arm(entry[0])
 
-    def _arm(self, time: int) -> None:
+    def arm(self, time: int) -> None:
+        """Have a wake at `time` (ns), which is earlier than the next one."""
         if time < self.end:
             self.armed_for = time
             self._schedule(time)

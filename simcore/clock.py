@@ -12,8 +12,18 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from simpy import Environment
-from simpy.core import SimTime
+from simpy.core import Infinity, SimTime
 from simpy.events import URGENT
+
+from simcore.units import MAX_TIME
+
+NEVER = MAX_TIME
+"""Later than every instant."""
+
+from simcore.units import MAX_TIME
+
+NEVER = MAX_TIME
+"""An `armed_for` that stands for no wake at all."""
 
 
 class Wakes(Protocol):
@@ -26,23 +36,45 @@ class Wakes(Protocol):
         """Handle all that is due at `now` (ns)."""
 
 
+class _Nobody:
+    """Stands for the calendar while there is none."""
+
+    armed_for = NEVER
+    armed_as = 0
+
+    @staticmethod
+    def handle_instant(now: int) -> None:
+        """Nothing is ever due."""
+
+
 class Clock(Environment):
     """A SimPy environment, in integer nanoseconds from 0, with a place for one calendar."""
 
-    _wakes: Wakes
+    _wakes: Wakes | type[_Nobody] = _Nobody
 
-    def attach(self, wakes: Wakes) -> Iterator[int]:
-        """Take wakes from a calendar; returns the numbers that it gives them."""
+    def attach(self, wakes: Wakes) -> Iterator[int] | None:
+        """Take wakes from a calendar, if there is none yet and time has not begun.
+
+        Returns:
+            The numbers that the calendar gives its wakes; None: it is to use events.
+        """
+        if self._wakes is not _Nobody or self._now:
+            return None
         self._wakes = wakes
         return self._eid
 
     def peek(self) -> SimTime:
         """Time of the next event, a wake included."""
-        return min(super().peek(), self._wakes.armed_for)
+        time = self._wakes.armed_for
+        return min(super().peek(), time) if time != NEVER else super().peek()
 
     def step(self) -> None:
         """Process the next event, and all wakes that come before it."""
         queue, wakes = self._queue, self._wakes
+        if not queue and wakes.armed_for < NEVER:
+            self._now = wakes.armed_for
+            wakes.handle_instant(wakes.armed_for)
+            return
         while queue:
             time = wakes.armed_for
             first = queue[0]

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import simpy
 
+from simcore.collection import set_aside
 from simcore.errors import ExitCode, Interrupted
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Housekeeper:
         self._tick = tick
         self._places = (*_OWN, _package_folder(federation.network)), str(federation.scenario.base.resolve())
         self._flush_due = False
+        self._set_aside = False
         self._ended = threading.Event()
         self._watched = threading.get_ident()
         self._thread = threading.Thread(target=self._watch, name="simcore-housekeeper", daemon=True)
@@ -87,6 +89,9 @@ class Housekeeper:
         if self._flush_due:
             self._flush_due = False
             self._federation.recorder.flush(self._federation.calendar.now)
+            if not self._set_aside:  # what nodes make when they first act: paths, frames, streams
+                self._set_aside = True
+                set_aside()
 
     def _watch(self) -> None:
         federation, calendar = self._federation, self._federation.calendar

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
+from heapq import heappush
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from simcore.errors import ModelError, SendError, SimcoreError, UnitError, ZeroD
 from simcore.message import Message
 from simcore.payload import PayloadError, freeze, size_of
 from simcore.streams import bulk_stream, stream
-from simcore.units import duration
+from simcore.units import duration, known_durations
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,7 +78,7 @@ class Node:
 
     __slots__ = (
         "_calendar", "_depth", "_inbox", "_instant", "_measured", "_model", "_outages", "_parent",
-        "_paths", "_push", "_receivers", "_running", "_streams", "_timers", "config", "down", "env",
+        "_paths", "_receivers", "_running", "_streams", "_timers", "config", "down", "env",
         "federation", "group", "index", "name", "order", "sent", "tier",
     )  # fmt: skip
 
@@ -94,7 +95,6 @@ class Node:
         self.sent = 0
         self._model = model
         self._calendar = federation.calendar
-        self._push = federation.calendar.push
         self._paths: dict[str, Path] = {}
         self._inbox: deque[Message] = deque()
         self._receivers: list[Moment] = []
@@ -126,13 +126,17 @@ class Node:
         Raises:
             UnitError: not a duration.
         """
-        span = time if type(time) is int and time > 0 else duration(time)
+        span = known_durations.get(time) or duration(time)
         calendar = self._calendar
         now = calendar.now if calendar.waking else calendar.current()
         moment = Moment(self.env)
         self._timers = number = self._timers + 1
         if span:
-            self._push((now + span, TIMER, 0, self.order, number, moment.happen, None))
+            heappush(
+                calendar.heap, (now + span, TIMER, 0, self.order, number, moment.happen, None)
+            )
+            if now + span < calendar.armed_for:
+                calendar.arm(now + span)
         else:
             depth = self._depth + 1 if self._instant == now else 1
             late = (moment, now, depth)
@@ -193,7 +197,7 @@ class Node:
             number,
             receiver.order,
             federation.kinds.get(kind) or federation.kind_number(kind, self.name),
-            size_of(text) if size is None else size,
+            len(text) if size is None and text.isascii() else size_of(text, size),
             text,
             now,
             0,
@@ -273,7 +277,10 @@ class Node:
         for moment in receivers:
             if moment.kind is None or moment.kind == message.kind:
                 receivers.remove(moment)
-                moment.happen(message)
+                callbacks, moment.callbacks = moment.callbacks, None
+                moment._value = message
+                for callback in callbacks:
+                    callback(moment)
                 return
         self._inbox.append(message)
 

@@ -134,7 +134,7 @@ class ReactiveNode(Node):
             self.sent,
             receiver.order,
             federation.kind_number(output.kind, self.name),
-            size_of(output.payload) if size is None else size,
+            size_of(output.payload, size),
             output.payload,
             output.at,
             0,

@@ -52,9 +52,9 @@ def freeze(value: Any) -> str:
         raise PayloadError(f"payload cannot be written as JSON: {error}") from error
 
 
-def size_of(text: str) -> int:
-    """Length of a frozen payload in bytes of UTF-8."""
-    return len(text) if text.isascii() else len(text.encode())
+def size_of(text: str, size: int | None = None) -> int:
+    """The size given for a message, or the length of its frozen payload in bytes of UTF-8."""
+    return len(text.encode()) if size is None else size
 
 
 def _plain(value: Any, where: str, depth: int) -> Any:

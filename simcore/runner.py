@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import simpy
 
 from simcore import expect, inputs
+from simcore.collection import nodes_set_aside
 from simcore.errors import ExitCode, Interrupted, ModelError, ResultsError, RunFailed, SimcoreError
 from simcore.federation import Federation
 from simcore.housekeeping import Housekeeper
@@ -126,7 +127,10 @@ def run_scenario(
             with Housekeeper(federation, tick) as housekeeper:
                 try:
                     archive.started()
-                    with stopping.orderly(housekeeper.request_stop, "stopping at the next instant"):
+                    with (
+                        nodes_set_aside(),
+                        stopping.orderly(housekeeper.request_stop, "stopping at the next instant"),
+                    ):
                         late = _advance(federation, realtime, housekeeper, stopping)
                     if late is not None:
                         archive.manifest["times"]["late_s"] = round(late, 6)

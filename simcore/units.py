@@ -28,7 +28,8 @@ _SIZE = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**
 _RATE = {"bit/s": 1, "kbit/s": 10**3, "Mbit/s": 10**6, "Gbit/s": 10**9}
 _NUMBER = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*([A-Za-z/%µ]*)", re.ASCII)
 
-_durations: dict[str, int] = {}
+known_durations: dict[str, int] = {}
+"""What `duration` has read before: models repeat a handful of literals."""
 
 
 def _quantity(text: object, units: dict[str, int], what: str, example: str) -> int:
@@ -60,17 +61,16 @@ def duration(text: str | int) -> int:
         UnitError: no unit, unknown unit, a float, negative, finer than 1 ns, or not
             below 2**53 ns.
     """
-    if type(text) is int:
-        value = text
-    else:
-        known = _durations.get(text) if type(text) is str else None
-        if known is not None:
-            return known
-        value = _quantity(text, _TIME, "duration", "10ms")
+    value = known_durations.get(text) if type(text) is str else None
+    if value is not None:
+        return value
+    value = text if type(text) is int else _quantity(text, _TIME, "duration", "10ms")
     if not 0 <= value < MAX_TIME:
-        raise UnitError(f"{text!r} is out of range: a duration is at least 0 and below 2^53 ns (104 days)")
-    if type(text) is str and len(_durations) < 4096:  # models repeat a handful of literals
-        _durations[text] = value
+        raise UnitError(
+            f"{text!r} is out of range: a duration is at least 0 and below 2^53 ns (104 days)"
+        )
+    if type(text) is str and len(known_durations) < 4096:
+        known_durations[text] = value
     return value
 
 

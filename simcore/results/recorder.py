@@ -7,10 +7,9 @@ database is readable at any moment, also after a kill.
 
 from __future__ import annotations
 
-import gc
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from math import isfinite
 from operator import itemgetter
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import astuple
 
+from simcore.collection import paused
 from simcore.errors import ModelError, ResultsError
 from simcore.message import Fate, Message
 from simcore.results.digest import FAULT, MEASUREMENT, MESSAGE, Digest
@@ -204,7 +204,7 @@ class Recorder:
 
     def flush(self, horizon: int) -> None:
         """Digest and write everything earlier than `horizon` (ns); nothing earlier may follow."""
-        with _collection_paused():
+        with paused():  # it would walk all nodes of the run for each few hundred rows
             self._flush(horizon)
 
     def _flush(self, horizon: int) -> None:
@@ -307,20 +307,6 @@ class Recorder:
             "measurements": self.measured,
             "faults": self.faults,
         }
-
-
-@contextmanager
-def _collection_paused() -> Iterator[None]:
-    """Keep Python's cycle collector away from a batch's rows: there are no cycles among them,
-    and it would walk all nodes of the run for each few hundred.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _unwritten(error: sqlite3.Error) -> ResultsError:
