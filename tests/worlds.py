@@ -1,7 +1,7 @@
 """Scenarios made of Python objects, and runs told as text.
 
 The tests of the core say what nodes do in the test itself and compare whole traces. So a
-scenario is built here without its YAML, and a run is told by the very lines that its digest
+scenario is built here without its YAML, and a run is told by the very records that its digest
 is computed from, one a line:
 
     12ms a/1 > b reading {"v":1} (7B) sent 10ms: delivered
@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 import msgspec
 import simpy
 
-from simcore import Federation, Plugins
+from simcore import Fate, Federation, Plugins
 from simcore.node import Node
 from simcore.participant import ReactiveNode
 from simcore.payload import freeze
 from simcore.plugins import Determinism
 from simcore.protocol.service import ServiceHost
-from simcore.results.digest import Digest
+from simcore.results.digest import FAULT, MEASUREMENT, MESSAGE, Digest
 from simcore.scenario.model import NodeSpec, Scenario
 from simcore.units import duration
 
@@ -137,18 +137,30 @@ def one_way(a: str, b: str, delay: Any = "1ms", **keys: Any) -> dict[str, Any]:
 class Transcript(Digest):
     """A digest that remembers what it was computed from."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[tuple[Any, ...]] = []
+    def __init__(self, federation: Federation) -> None:
+        super().__init__(federation.names)
+        self.federation = federation
+        self.rows: dict[int, list[tuple[Any, ...]]] = {FAULT: [], MESSAGE: [], MEASUREMENT: []}
 
-    def update(self, records: list[Any]) -> None:
-        super().update(records)  # sorts them
-        self.lines += [record[4] for record in records]
+    def update(self, sort: int, rows: Sequence[tuple[Any, ...]]) -> None:
+        super().update(sort, rows)
+        self.rows[sort] += rows
 
-    def update_lines(self, lines: Any) -> None:
-        lines = list(lines)
-        super().update_lines(lines)
-        self.lines += lines
+    def lines(self) -> list[tuple[Any, ...]]:
+        """All records, in the order (time, node order, sort, counter), with names for numbers."""
+        names = self.federation.names
+        kinds = {number: kind for kind, number in self.federation.kinds.items()}
+        found: list[tuple[tuple[int, ...], tuple[Any, ...]]] = []
+        for at, source, number, destination, kind, size, text, sent, fate in self.rows[MESSAGE]:
+            who = (names[source], number, names[destination], kinds[kind])
+            line = (at, "message", *who, size, text, sent, Fate(fate).name.lower())
+            found.append(((at, source, MESSAGE, number), line))
+        for at, node, number, *rest in self.rows[MEASUREMENT]:
+            line = (at, "measurement", names[node], number, *rest)
+            found.append(((at, node, MEASUREMENT, number), line))
+        for at, number, *rest in self.rows[FAULT]:
+            found.append(((at, -1, FAULT, number), (at, "fault", number, *rest)))
+        return [line for _, line in sorted(found)]
 
 
 class Told(NamedTuple):
@@ -156,7 +168,7 @@ class Told(NamedTuple):
 
     digest: str
     lines: list[tuple[Any, ...]]
-    """As they stand in the digest."""
+    """What the digest was computed from, as `Transcript.lines` puts it."""
     federation: Federation
 
     @property
@@ -199,14 +211,14 @@ def play(
         drive: has the environment run; to the scenario's end without it.
     """
     federation = Federation(scenario, env, unit=unit, out=out, plugins=plugins)
-    transcript = federation.recorder.digest = Transcript()
+    transcript = federation.recorder.digest = Transcript(federation)
     with federation:
         if drive is None:
             federation.env.run(until=federation.calendar.env_time(federation.end))
         else:
             drive(federation)
     assert federation.digest is not None
-    return Told(federation.digest, transcript.lines, federation)
+    return Told(federation.digest, transcript.lines(), federation)
 
 
 def ms(ns: int) -> str:
