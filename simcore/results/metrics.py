@@ -35,7 +35,7 @@ _MESSAGE = np.dtype(
         ("source", "i4"),
         ("number", "i8"),
         ("destination", "i4"),
-        ("kind", "i4"),
+        ("kind", "i8"),
         ("size", "i8"),
         ("sent", "i8"),
         ("fate", "i4"),
@@ -134,9 +134,10 @@ class Metrics:
         with snapshot(connection):
             read = connection.execute
             self._nodes = read("SELECT id, name, grp, tier, implementation FROM node").fetchall()
-            self._kinds: dict[int, str] = dict(read("SELECT id, name FROM kind ORDER BY id"))
+            kinds = read("SELECT id, name FROM kind ORDER BY id").fetchall()
             self._fates: dict[int, str] = dict(read("SELECT id, name FROM fate ORDER BY id"))
             self._messages = _fetch(connection, "message", _MESSAGE)
+            self._kinds = _number_kinds(self._messages, kinds)
             self._parts = _parts(self._messages, _fetch(connection, "trail", _TRAIL))
             self.measurements: tuple[Measurement, ...] = measurements(connection)
         self._delivered: NDArray[np.bool_] = self._messages["fate"] == DELIVERED
@@ -294,6 +295,15 @@ def _fetch(connection: sqlite3.Connection, table: str, dtype: np.dtype[np.void])
     """The columns of `dtype` as one array; rows go straight into it, none is kept."""
     rows = connection.execute(f"SELECT {', '.join(dtype.names or ())} FROM {table} ORDER BY rowid")
     return np.fromiter(rows, dtype=dtype)
+
+
+def _number_kinds(messages: Records, kinds: Sequence[tuple[int, str]]) -> dict[int, str]:
+    """Number the kinds in the order of their names: in the database they are large and sparse."""
+    names = sorted(name for _, name in kinds)
+    place = np.array([names.index(name) for _, name in kinds], dtype="i8")
+    if len(messages):
+        messages["kind"] = place[np.searchsorted([id for id, _ in kinds], messages["kind"])]
+    return dict(enumerate(names))
 
 
 def _parts(messages: Records, trail: Records) -> dict[str, Ints]:
