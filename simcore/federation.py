@@ -171,9 +171,11 @@ class Federation:
         failure = error
         try:
             try:
-                links = self.network.metrics(end) if hasattr(self, "network") else ()
+                # Before the recorder gives what is still under way its fate.
+                links = list(self.network.metrics(end)) if hasattr(self, "network") else []
                 self.digest = self.recorder.finish(end, self._in_flight(), links)
             finally:
+                self.calendar.heap.clear()  # the environment may go on; this run does not
                 self._close_nodes()
         except BaseException as further:
             failure = failure or further
