@@ -80,11 +80,15 @@ def _plain(value: Any, where: str, depth: int) -> Any:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return {"$b64": base64.b64encode(value).decode("ascii")}
     if isinstance(value, str):
-        return str(value)
+        return str.__str__(value)  # of an enumeration its value, not its name
     try:
         return operator.index(value)  # numpy integers
     except TypeError:
         pass
+    if hasattr(value, "dtype") and getattr(value, "ndim", None) == 0:
+        item = value.item()  # other numpy scalars
+        if type(item) is not kind:
+            return _plain(item, where, depth + 1)
     raise PayloadError(
         f"{where} is a {kind.__module__}.{kind.__qualname__}: send JSON values or bytes "
         "(an array goes as .tolist() or .tobytes())"
