@@ -106,6 +106,7 @@ class Context:
         self._at = 0
         self._waited = 0
         self._computed = 0
+        self._holds_worker = False
 
     @property
     def random(self) -> Random:
@@ -150,7 +151,8 @@ class Context:
         Raises:
             Overloaded: all workers are busy and the node's queue is full.
         """
-        start, end = self._host.book(self._at, cost)
+        start, end = self._host.book(self._at, cost, self._holds_worker)
+        self._holds_worker = True
         self._waited += start - self._at
         self._computed += end - start
         self._at = end
@@ -174,6 +176,7 @@ class Context:
         self.now = self._at = now
         self._cause = cause
         self._waited = self._computed = 0
+        self._holds_worker = False
 
 
 class ServiceHost:
@@ -225,12 +228,22 @@ class ServiceHost:
             found = self._streams[purpose] = stream(self._seed, self.name, purpose)
         return found
 
-    def book(self, at: int, cost: str | int | Mapping[str, Any] | Distribution) -> tuple[int, int]:
-        """Take the worker that is free first; returns start and end of the computing (ns)."""
+    def book(
+        self, at: int, cost: str | int | Mapping[str, Any] | Distribution, goes_on: bool
+    ) -> tuple[int, int]:
+        """Take the worker that is free first, or the one that just computed if that `goes_on`.
+
+        Returns:
+            Start and end of the computing (ns).
+        """
         if type(cost) is str or type(cost) is int:
             span = duration(cost)
         else:
             span = parse(cost).sampler(self.stream("compute"))()
+        if goes_on:
+            self._free[self._free.index(at)] = at + span
+            heapify(self._free)
+            return at, at + span
         free = self._free[0]
         start = free if free > at else at
         starts = self._starts

@@ -1,0 +1,222 @@
+"""Services: computing takes virtual time, workers and queue are bounded, timers are exact.
+
+    client ---> server      no delay, so every time is the service's own
+"""
+
+from __future__ import annotations
+
+import pytest
+from worlds import MS, play, world
+
+from simcore import ModelError, Overloaded
+from simcore.protocol.service import ServiceHost
+
+
+def serving(handler, *, sends, workers=1, queue=None, **hooks):
+    """The trace of a server whose messages come at given times (us)."""
+
+    class Server:
+        on_message = staticmethod(handler)
+
+    for name, hook in hooks.items():
+        setattr(Server, name, staticmethod(hook))
+
+    def client(node):
+        for number, at in enumerate(sends):
+            if at * 1000 > node.now:
+                yield node.sleep(at * 1000 - node.now)
+            node.send("server", "job", number)
+        yield node.sleep("1ms")
+
+    server = {"does": Server, "workers": workers, "queue": queue}
+    return play(world({"client": client, "server": server}, lasts="50ms"))
+
+
+
+
+def four_ms(ctx, msg):
+    end = ctx.compute("4ms")
+    ctx.record("done", f"{msg.payload}@{end // MS}")
+
+
+@pytest.mark.parametrize(
+    ("workers", "done"),
+    [
+        (1, ["0@4", "1@8", "2@12", "3@16"]),
+        (2, ["0@4", "1@4", "2@8", "3@8"]),
+        (3, ["0@4", "1@4", "2@4", "3@8"]),
+        (9, ["0@4", "1@4", "2@4", "3@4"]),
+    ],
+)
+def test_workers_compute_side_by_side_and_others_wait(workers, done):
+    assert serving(four_ms, sends=[0, 0, 0, 0], workers=workers).measured("done") == done
+
+
+def test_a_full_queue_rejects_and_says_so():
+    """One computes, one waits; the third is rejected, as is the fourth; at 4 ms there is room."""
+    told = serving(four_ms, sends=[0, 0, 1000, 3999, 4000], queue=1)
+    assert [line for line in told.text.splitlines() if "measures" in line] == [
+        "1ms server measures rejected = 1",
+        "3.999ms server measures rejected = 1",
+        "4ms server measures done = 0@4",
+        "8ms server measures done = 1@8",
+        "12ms server measures done = 4@12",
+    ]
+
+
+def test_no_queue_at_all():
+    told = serving(four_ms, sends=[0, 3999, 4000], queue=0)
+    assert told.measured("done") == ["0@4", "2@8"]
+    assert told.measured("rejected") == [1]
+
+
+def test_a_service_may_answer_that_it_is_overloaded():
+    def handler(ctx, msg):
+        try:
+            ctx.compute("4ms")
+        except Overloaded as error:
+            ctx.reply(msg, "busy", str(error))
+        else:
+            ctx.reply(msg, "done")
+
+    told = serving(handler, sends=[0, 0, 0], queue=1)
+    assert [(m[0], m[3], m[5]) for m in told.messages(to="client")] == [
+        (0, "busy", '"server: 1 computations wait already"'),
+        (4 * MS, "done", "null"),
+        (8 * MS, "done", "null"),
+    ]
+    assert told.measured("rejected") == []
+
+
+def test_what_is_sent_before_computing_leaves_at_once():
+    def handler(ctx, msg):
+        ctx.reply(msg, "received")
+        ctx.compute("1ms")
+        ctx.reply(msg, "half")
+        ctx.record("half", True)
+        ctx.compute("1ms")
+        ctx.reply(msg, "whole")
+
+    told = serving(handler, sends=[0, 500])
+    assert [(m[0] // 1000, m[3]) for m in told.messages(to="client")] == [
+        (0, "received"),
+        (500, "received"),
+        (1000, "half"),
+        (2000, "whole"),
+        (3000, "half"),
+        (4000, "whole"),
+    ]
+
+
+def test_computing_in_two_parts_holds_one_worker_and_leaves_the_other_free():
+    """Two workers: the first job takes 2 x 4 ms on one of them, the second starts at once."""
+
+    def handler(ctx, msg):
+        ctx.compute("4ms")
+        end = ctx.compute("4ms")
+        ctx.record("done", f"{msg.payload}@{end // 1000}")
+
+    told = serving(handler, sends=[0, 1000, 2000], workers=2)
+    assert told.measured("done") == ["0@8000", "1@9000", "2@16000"]
+
+
+def test_a_second_part_of_computing_does_not_empty_the_queue():
+    """One worker, one place: while a job of two parts waits, another is rejected."""
+
+    def handler(ctx, msg):
+        ctx.compute("2ms")
+        end = ctx.compute("2ms")
+        ctx.record("done", f"{msg.payload}@{end // MS}")
+
+    told = serving(handler, sends=[0, 1000, 2000, 3000], queue=1)
+    assert told.measured("done") == ["0@4", "1@8"]
+    assert told.measured("rejected") == [1, 1]
+
+
+def test_answers_tell_how_long_they_waited_and_computed():
+    host = ServiceHost(
+        type("S", (), {"on_message": lambda self, ctx, msg: (ctx.compute(30), ctx.send("x", "y"))})(),
+        name="s",
+        seed=1,
+        config={},
+        freeze=str,
+    )
+    outputs = host.advance(100, ["first", "second"]).outputs
+    assert [(o.at, o.waited, o.computed, o.cause) for o in outputs] == [
+        (130, 0, 30, "first"),
+        (160, 30, 30, "second"),
+    ]
+
+
+def test_timers_are_exact_replaced_and_cancelled():
+    def start(ctx):
+        ctx.set_timer("late", "3ms")
+        ctx.set_timer("early", "1ms")
+        ctx.set_timer("moved", "1ms")
+        ctx.set_timer("moved", "2500us")
+        ctx.set_timer("never", "2ms")
+        ctx.cancel_timer("never")
+        ctx.cancel_timer("unknown")
+
+    def on_timer(ctx, name):
+        ctx.record("fired", name)
+        if name == "early":
+            ctx.set_timer("same", 0)
+            ctx.cancel_timer("same")
+            ctx.set_timer("at once", 0)
+
+    told = serving(four_ms, sends=[], start=start, on_timer=on_timer)
+    assert told.text == (
+        "1ms server measures fired = early\n"
+        "1ms server measures fired = at once\n"
+        "2.5ms server measures fired = moved\n"
+        "3ms server measures fired = late\n"
+    )
+
+
+def test_at_one_instant_messages_come_before_timers_and_timers_in_the_order_they_were_set():
+    def start(ctx):
+        ctx.set_timer("second", "2ms")
+        ctx.set_timer("third", "2ms")
+        ctx.set_timer("cancelled", "2ms")
+
+    def on_message(ctx, msg):
+        ctx.record("got", msg.payload)
+        ctx.cancel_timer("cancelled")
+
+    def on_timer(ctx, name):
+        ctx.record("got", name)
+
+    told = serving(on_message, sends=[2000], start=start, on_timer=on_timer)
+    assert told.measured("got") == [0, "second", "third"]
+
+
+def test_a_service_may_lack_every_method():
+    told = serving(None, sends=[0])
+    assert [m[-1] for m in told.messages()] == ["delivered"]
+
+
+def test_what_a_service_raises_is_reported_with_node_time_and_cause():
+    def handler(ctx, msg):
+        return 1 / 0
+
+    with pytest.raises(ModelError, match="service of server raised ZeroDivisionError") as caught:
+        serving(handler, sends=[3000])
+    assert (caught.value.node, caught.value.now) == ("server", 3 * MS)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_computing_times_come_from_a_stream_of_their_own():
+    """What a service draws itself leaves its computing times alone."""
+
+    def plain(ctx, msg):
+        ctx.record("end", ctx.compute({"exponential": "1ms"}))
+
+    def drawing(ctx, msg):
+        ctx.random.random()
+        ctx.record("end", ctx.compute({"exponential": "1ms"}))
+
+    assert (
+        serving(plain, sends=[0, 100]).measured("end")
+        == serving(drawing, sends=[0, 100]).measured("end")
+    )
