@@ -360,8 +360,11 @@ class Latency:
                 read_link({"between": ["a", "b"], "delay": entry["delay"]}, checker.base)
             except UnitError as error:
                 checker.problem((*place, "delay"), str(error))
+        for key in ("from", "to"):
+            if "between" in entry and key in entry:
+                checker.problem((*place, key), f"{key!r} has no effect beside 'between'")
         for key in ("queue", "shared"):
-            if key in entry and "rate" not in entry:
+            if key in entry and "rate" not in entry and not checker.incomplete((*place, "rate")):
                 checker.problem((*place, key), f"{key!r} has no effect without 'rate'")
         ends = entry.get("between") or [entry.get("from"), entry.get("to")]
         places = [("between", 0), ("between", 1)] if "between" in entry else [("from",), ("to",)]
@@ -392,10 +395,12 @@ class Latency:
     def _check_route(
         self, route: Mapping[str, Any], place: Place, links: Mapping[tuple[str, str], int], checker: Checker
     ) -> None:
-        ends = [route.get("from"), route.get("to")]
-        known = [
-            name is not None and checker.check_node_reference((*place, key), name)
-            for key, name in zip(("from", "to"), ends, strict=True)
+        ends = [route[key] for key in ("from", "to") if key in route]
+        known = [len(ends) == 2]
+        known += [
+            checker.check_node_reference((*place, key), route[key])
+            for key in ("from", "to")
+            if key in route
         ]
         via = list(route.get("via", ()))
         for index, name in enumerate(via):
@@ -404,6 +409,8 @@ class Latency:
                 checker.problem((*place, "via", index), f"{name} is a group: name one of its nodes")
                 known[-1] = False
         if not all(known):
+            return
+        if checker.incomplete(("network", "links")):
             return
         for source in checker.members(ends[0]):
             for destination in checker.members(ends[1]):

@@ -16,7 +16,7 @@ from simcore.distributions import Distribution
 from simcore.distributions import parse as parse_delay
 from simcore.units import rate, ratio
 
-_NAME = {"type": "string"}
+_NAME = {"type": "string", "format": "node"}
 _SHARE: dict[str, Any] = {"type": ["string", "number"], "format": "ratio"}
 _END = {**_NAME, "description": "A node, or a group of nodes."}
 

@@ -28,6 +28,7 @@ class Routes:
             self._out.setdefault(source, []).append(destination)
             self._in.setdefault(destination, []).append(source)
         self._edges = {(a, b) for a, bs in self._out.items() for b in bs}
+        self._none: list[int] = []
         self._fixed = fixed
         self._trees: dict[int, dict[int, int]] = {}
 
@@ -41,14 +42,14 @@ class Routes:
         if (source, destination) in self._edges:
             return source, destination
         head: list[int] = [source]
-        while len(onward := self._out.get(head[-1], ())) == 1 and head[-1] != destination:
+        while len(onward := self._out.get(head[-1], self._none)) == 1 and head[-1] != destination:
             if onward[0] in head:
                 return None
             head.append(onward[0])
         if head[-1] == destination:
             return tuple(head)
         tail: list[int] = [destination]
-        while len(back := self._in.get(tail[-1], ())) == 1 and tail[-1] not in head:
+        while len(back := self._in.get(tail[-1], self._none)) == 1 and tail[-1] not in head:
             if back[0] in tail:
                 return None
             tail.append(back[0])
@@ -73,7 +74,7 @@ class Routes:
         queue = deque([source])
         while queue:
             node = queue.popleft()
-            for onward in self._out.get(node, ()):
+            for onward in self._out.get(node, self._none):
                 if onward not in tree:
                     tree[onward] = node
                     queue.append(onward)

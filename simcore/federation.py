@@ -238,7 +238,7 @@ class Federation:
             if len(staged) > 1:
                 staged.sort(key=_entry_order)
             for message in staged:
-                message.path.release(message)  # type: ignore[union-attr]
+                message.path.release(message)
         self.calendar.handle_due()
         if self._demanding:
             demanding, self._demanding = self._demanding, {}

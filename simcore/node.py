@@ -277,7 +277,8 @@ class Node:
         for moment in receivers:
             if moment.kind is None or moment.kind == message.kind:
                 receivers.remove(moment)
-                callbacks, moment.callbacks = moment.callbacks, None
+                callbacks = moment.callbacks
+                moment.callbacks = None  # type: ignore[assignment]  # SimPy's mark of a past event
                 moment._value = message
                 for callback in callbacks:
                     callback(moment)

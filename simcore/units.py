@@ -28,7 +28,7 @@ _SIZE = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**
 _RATE = {"bit/s": 1, "kbit/s": 10**3, "Mbit/s": 10**6, "Gbit/s": 10**9}
 _NUMBER = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*([A-Za-z/%µ]*)", re.ASCII)
 
-known_durations: dict[str, int] = {}
+known_durations: dict[str | int, int] = {}
 """What `duration` has read before: models repeat a handful of literals."""
 
 

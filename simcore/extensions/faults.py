@@ -30,11 +30,12 @@ _WHEN: dict[str, Any] = {
 }
 _LINK: dict[str, Any] = {
     "type": "array",
-    "items": {"type": "string"},
+    "items": {"type": "string", "format": "node"},
     "minItems": 2,
     "maxItems": 2,
     "description": "The two ends, nodes or groups; every link between them, in both directions.",
 }
+
 
 SCHEMA: dict[str, Any] = {
     "type": "array",
@@ -68,7 +69,7 @@ SCHEMA: dict[str, Any] = {
                     "rate": {"type": "string", "format": "rate", "description": "Rate instead of the link's own."},
                 },
             },
-            "node": {"type": "string", "description": "A node, or a group: all its nodes."},
+            "node": {"type": "string", "format": "node", "description": "A node, or a group: all its nodes."},
             "crash": {
                 **_TRUE,
                 "description": "The node stops; with `for` it starts anew afterwards. Messages to it, or "
@@ -96,6 +97,8 @@ class Faults:
                         parse(fault[key], checker.base)
                     except UnitError as error:
                         checker.problem((*place, key), str(error))
+            if not checker.incomplete(place):
+                _check_keys(fault, place, checker)
             if "node" in fault:
                 checker.check_node_reference((*place, "node"), fault["node"])
             if "link" in fault:
@@ -105,7 +108,7 @@ class Faults:
         ends = fault["link"]
         known = [checker.check_node_reference((*place, "link", i), end) for i, end in enumerate(ends)]
         network = checker.data.get("network", {})
-        if not isinstance(network, Mapping) or not all(known):
+        if not isinstance(network, Mapping) or not all(known) or checker.incomplete(("network",)):
             return
         links = network.get("links")
         if links is None:
@@ -136,10 +139,19 @@ class Faults:
         return True, "built in"
 
 
+def _check_keys(fault: Mapping[str, Any], place: Path, checker: Checker) -> None:
+    """Report keys of two sorts of fault in one."""
+    for key, needed in (("node", "crash"), ("crash", "node"), ("down", "link"), ("degraded", "link")):
+        if key in fault and needed not in fault:
+            checker.problem((*place, key), f"{key!r} has no effect without {needed!r}")
+    if "link" in fault and "down" not in fault and "degraded" not in fault:
+        checker.problem((*place, "link"), "'link' has no effect without 'down' or 'degraded'")
+
+
 def link_ends(entry: Mapping[str, Any]) -> tuple[str, str] | None:
     """The two ends of an entry of `links`, or None where it is incomplete."""
-    ends = entry.get("between") or (entry.get("from"), entry.get("to"))
-    return (ends[0], ends[1]) if len(ends) == 2 and None not in ends else None
+    first, second = entry.get("between") or (entry.get("from"), entry.get("to"))
+    return None if first is None or second is None else (first, second)
 
 
 def linked(ends: Any, other: tuple[str, str] | None, groups: Mapping[str, tuple[str, ...]]) -> bool:
