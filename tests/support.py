@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,50 +52,52 @@ class Ended:
 class Started:
     """A command that is under way, in a session of its own.
 
-    The program finds two numbers in its environment: what it writes to file READY reaches
-    `until`, and a read from file GO blocks until `go` is called. So neither ever waits for time
-    to pass.
+    The program finds the names of two pipes in its environment: what it writes to READY reaches
+    `until`, and a read from GO blocks until `go` is called. So neither waits for time to pass.
     """
 
     def __init__(
         self, command: Sequence[str], cwd: Path, environment: Mapping[str, str], **options: Any
     ) -> None:
-        self._ready, ready = os.pipe()
-        go, self._go = os.pipe()
+        self._folder = tempfile.TemporaryDirectory()
+        names = [str(Path(self._folder.name) / name) for name in ("ready", "go")]
+        for name in names:
+            os.mkfifo(name)
+        self._ready, self._go = (os.open(name, os.O_RDWR | os.O_NONBLOCK) for name in names)
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
         self.process = subprocess.Popen(
             command,
             cwd=cwd,
-            env={**os.environ, **environment, "READY": str(ready), "GO": str(go)},
-            pass_fds=(ready, go),
+            env={**os.environ, **environment, "READY": names[0], "GO": names[1]},
             start_new_session=True,
             **options,
         )
-        os.close(ready)
-        os.close(go)
 
     def __enter__(self) -> Started:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
-        if self.process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.communicate()
         os.close(self._ready)
         os.close(self._go)
+        self._folder.cleanup()
 
     def until(self, word: str) -> None:
         """Wait for a word of the program's."""
-        expected, found = word.encode(), b""
-        while expected not in found:
-            readable, _, _ = select.select([self._ready], [], [], PATIENCE)
-            part = os.read(self._ready, 4096) if readable else b""
-            if not part:
+        found, deadline = "", time.monotonic() + PATIENCE
+        while word not in found:
+            if select.select([self._ready], [], [], 0.5)[0]:
+                found += os.read(self._ready, 4096).decode()
+            elif self.process.poll() is not None or time.monotonic() > deadline:
                 self.process.kill()
                 pytest.fail(f"no {word!r} came, only {found!r}: {self.process.communicate()}")
-            found += part
 
     def go(self) -> None:
         """Let the program go on that reads from GO."""

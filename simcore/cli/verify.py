@@ -99,12 +99,20 @@ def _version(package: str) -> str | None:
 
 def _run(arguments: list[str], out: Path, *, hash_seed: int) -> Path:
     command = [sys.executable, "-m", "simcore", "run", *arguments, "--out", str(out), "--quiet"]
-    done = subprocess.run(
-        command, env={**os.environ, "PYTHONHASHSEED": str(hash_seed)}, capture_output=True, text=True, check=False
-    )
+    environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            _, said = process.communicate()
+        except BaseException:
+            # Killed and waited for: it must not write on while its directory is removed.
+            process.kill()
+            process.wait()
+            raise
     # A failed expectation is no obstacle: the run is complete.
-    if done.returncode not in (ExitCode.OK, ExitCode.DIFFERENT):
-        raise RunFailed(f"the run failed with exit code {done.returncode}:\n{done.stderr.rstrip()}")
+    if process.returncode not in (ExitCode.OK, ExitCode.DIFFERENT):
+        raise RunFailed(f"the run failed with exit code {process.returncode}:\n{said.rstrip()}")
     return out
 
 

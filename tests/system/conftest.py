@@ -13,11 +13,13 @@ import os
 
 
 def say(word):
-    os.write(int(os.environ["READY"]), (word + "\\n").encode())
+    with open(os.environ["READY"], "w") as pipe:
+        pipe.write(word + "\\n")
 
 
 def wait():
-    os.read(int(os.environ["GO"]), 1)
+    with open(os.environ["GO"]) as pipe:
+        pipe.readline()
 
 
 def sensor(node):
@@ -65,6 +67,11 @@ def blocks(node):
 
 
 HAPPENINGS = {f.__name__: f for f in (raises, misspells, sends_a_set, says, waits, blocks)}
+
+
+def sleeps(node):
+    say("reached")
+    yield node.sleep("9s")
 
 
 def yields_a_number(node):
