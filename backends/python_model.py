@@ -107,7 +107,7 @@ class PythonModel:
         if "service" not in options:
             return Node(federation, spec)
         name = options["service"]
-        service = load_object(name, base) if ":" in name else federation.plugins.services[name]
+        service = load_object(name, base) if ":" in name else federation.plugins.service(name)
 
         def make() -> Reactive:
             return ServiceHost(

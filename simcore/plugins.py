@@ -107,11 +107,14 @@ class Plugins:
         """Extensions, by their top-level key."""
         return self._group("extensions")
 
-    @cached_property
-    def services(self) -> Mapping[str, type]:
-        """Reusable service classes, by the word written after `service:`."""
-        found = {entry.name: entry.load() for entry in entry_points(group="simcore.services")}
-        return dict(sorted({**found, **self.extra.get("services", {})}.items()))
+    def service(self, name: str) -> type:
+        """A reusable service class, by the word written after `service:`; imports it alone."""
+        given = self.extra.get("services", {})
+        if name in given:
+            found: type = given[name]
+        else:
+            found = entry_points(group="simcore.services")[name].load()
+        return found
 
     def service_names(self) -> list[str]:
         """Names of the reusable services, without importing them."""
