@@ -41,6 +41,9 @@ class Housekeeper:
     Attributes:
         samples: how often the running thread was looked at.
         own: how often it was in simcore or SimPy rather than in a model.
+        stop_with: how the run is to end; None as long as it is to go on.
+        woken: set when a run that waits is to look at `stop_with`.
+        waiting: whether the run waits for the wall clock, which is no work of simcore's.
     """
 
     def __init__(self, federation: Federation, tick: Callable[[int], None] | None = None) -> None:
@@ -48,6 +51,7 @@ class Housekeeper:
         self.own = 0
         self.stop_with: ExitCode | None = None
         self.woken = threading.Event()
+        self.waiting = False
         self._federation = federation
         self._tick = tick
         self._places = (*_OWN, _package_folder(federation.network)), str(federation.scenario.base.resolve())
@@ -101,7 +105,7 @@ class Housekeeper:
             frame = sys._current_frames().get(self._watched)
             if frame is not None:
                 self.samples += 1
-                self.own += _is_own(frame, *self._places)
+                self.own += not self.waiting and _is_own(frame, *self._places)
             if now - flushed >= _FLUSH_EVERY:
                 flushed = now
                 self._flush_due = True

@@ -32,7 +32,9 @@ def run_paced(federation: Federation, factor: float, housekeeper: Housekeeper) -
         upcoming = min(env.peek(), end)
         due = began + (upcoming - origin) / 1e9 / factor
         while (left := due - time.monotonic()) > 0:
+            housekeeper.waiting = True
             housekeeper.woken.wait(min(left, _PATIENCE))
+            housekeeper.waiting = False
             housekeeper.attend()
         late = max(late, -left)
         if upcoming >= end:

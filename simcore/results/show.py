@@ -95,7 +95,7 @@ def ending(manifest: Mapping[str, Any]) -> str:
 
 
 def speed(manifest: Mapping[str, Any]) -> str:
-    """Virtual and wall-clock time, their ratio, and the share that simcore itself took."""
+    """Virtual and wall-clock time, their ratio, lateness, and the share of simcore itself."""
     times = manifest.get("times") or {}
     virtual, wall = times.get("virtual_ns"), times.get("wall_s")
     if virtual is None or not wall:
@@ -103,6 +103,9 @@ def speed(manifest: Mapping[str, Any]) -> str:
     text = f"{time(virtual)} of virtual time in {time(wall * 1e9)}"
     ratio = virtual / 1e9 / wall
     text += f" ({ratio:,.0f} x real time)" if ratio >= 100 else f" ({ratio:.3g} x real time)"
+    late = times.get("late_s")
+    if late is not None:
+        text += f", at most {time(late * 1e9)} late"
     own = times.get("simcore_s")
     return text if own is None else f"{text}; simcore's own share {share(own, wall)}"
 
