@@ -19,6 +19,7 @@ from simcore.message import Fate, Message
 from simcore.network import Disturbance, LinkMetrics, Network, Path
 from simcore.plugins import Determinism
 from simcore.streams import stream
+
 from .links import SCHEMA, LinkSpec, read_link
 from .routing import Route, Routes
 from .transmission import LOST, Transit, Transmitter, transit
@@ -44,7 +45,9 @@ class Link:
         "name", "refused", "severed", "source", "spec", "transmitter",
     )  # fmt: skip
 
-    def __init__(self, source: Node, destination: Node, spec: LinkSpec, transmitter: Transmitter | None) -> None:
+    def __init__(
+        self, source: Node, destination: Node, spec: LinkSpec, transmitter: Transmitter | None
+    ) -> None:
         self.name = f"{source.name}->{destination.name}"
         self.source = source
         self.destination = destination
@@ -67,7 +70,9 @@ class _Hop:
     def __init__(self, link: Link, source: Node, seed: int) -> None:
         owner, purpose = f"link {link.name}", source.name
         self.link = link
-        self.transit: Transit = transit(link.spec.loss, link.spec.delay, stream(seed, owner, purpose))
+        self.transit: Transit = transit(
+            link.spec.loss, link.spec.delay, stream(seed, owner, purpose)
+        )
         # Losses of a fault come from a stream of their own: a fault changes no other number.
         self.chance: Callable[[], float] | None = None
 
@@ -109,7 +114,11 @@ class _Direct(_LinkPath):
         link = self._link
         link.entered += 1
         link.bytes += message.size
-        delay = self._transit() if not link.disturbances else self._network.disturbed(self._hop, message)
+        delay = (
+            self._transit()
+            if not link.disturbances
+            else self._network.disturbed(self._hop, message)
+        )
         if delay < 0:
             self._network.lost_by_chance(link, message)
             return
@@ -160,7 +169,9 @@ class _Route(_LinkPath):
         sent, queued = now, message.queued
         if link.transmitter is not None:
             rates = [each.rate for each in disturbances if each.rate is not None]
-            end = link.transmitter.accept(now, message, link, min(rates, default=link.transmitter.rate))
+            end = link.transmitter.accept(
+                now, message, link, min(rates, default=link.transmitter.rate)
+            )
             if end is None:
                 self._lost(message, link, now, Fate.QUEUE_FULL)
                 return
@@ -174,9 +185,19 @@ class _Route(_LinkPath):
             link.last_arrival = arrival = max(arrival, link.last_arrival)
         if self._traced:
             waited = message.queued - queued
-            network.federation.recorder.hop(message, link.name, now, waited, sent - now - waited, arrival)
+            network.federation.recorder.hop(
+                message, link.name, now, waited, sent - now - waited, arrival
+            )
         network.calendar.push(
-            (arrival, ARRIVAL, message.sent, message.source_order, message.number, self._arrived, message)
+            (
+                arrival,
+                ARRIVAL,
+                message.sent,
+                message.source_order,
+                message.number,
+                self._arrived,
+                message,
+            )
         )
 
     def _lost(self, message: Message, link: Link, now: int, fate: Fate) -> None:
@@ -242,7 +263,9 @@ class LatencyNetwork(Network):
             index, spec = self._specs[pair]
             names, nodes = self.federation.names, self.federation.nodes
             source, destination = nodes[names[pair[0]]], nodes[names[pair[1]]]
-            link = self._links[pair] = Link(source, destination, spec, self._transmitter(index, spec))
+            link = self._links[pair] = Link(
+                source, destination, spec, self._transmitter(index, spec)
+            )
         return link
 
     def _transmitter(self, index: int, spec: LinkSpec) -> Transmitter | None:
@@ -324,7 +347,9 @@ class LatencyNetwork(Network):
     def lookahead(self) -> Mapping[tuple[str, str], int]:
         """Least delay of each link."""
         names = self.federation.names
-        return {(names[a], names[b]): spec.delay.infimum for (a, b), (_, spec) in self._specs.items()}
+        return {
+            (names[a], names[b]): spec.delay.infimum for (a, b), (_, spec) in self._specs.items()
+        }
 
 
 def _pairs(scenario: Scenario, spec: LinkSpec) -> Iterable[tuple[int, int]]:
@@ -353,7 +378,12 @@ class Latency:
             self._check_route(route, (*path, "routes", index), seen, checker)
 
     def _check_link(
-        self, entry: Mapping[str, Any], place: Place, index: int, seen: dict[tuple[str, str], int], checker: Checker
+        self,
+        entry: Mapping[str, Any],
+        place: Place,
+        index: int,
+        seen: dict[tuple[str, str], int],
+        checker: Checker,
     ) -> None:
         if "delay" in entry:
             try:
@@ -376,11 +406,20 @@ class Latency:
             self._check_pairs(ends, "between" in entry, place, index, seen, checker)
 
     def _check_pairs(
-        self, ends: Any, both: bool, place: Place, index: int, seen: dict[tuple[str, str], int], checker: Checker
+        self,
+        ends: Any,
+        both: bool,
+        place: Place,
+        index: int,
+        seen: dict[tuple[str, str], int],
+        checker: Checker,
     ) -> None:
         first, second = (checker.members(name) for name in ends)
         if len(first) * len(second) > MAX_PAIRS:
-            checker.problem(place, f"stands for more than {MAX_PAIRS:,} links: connect the groups through a node")
+            checker.problem(
+                place,
+                f"stands for more than {MAX_PAIRS:,} links: connect the groups through a node",
+            )
             return
         pairs = [(a, b) for a in first for b in second if a != b]
         if not pairs:
@@ -388,12 +427,17 @@ class Latency:
         for pair in [*pairs, *((b, a) for a, b in pairs if both)]:
             if seen.setdefault(pair, index) != index:
                 checker.problem(
-                    place, f"a second link from {pair[0]} to {pair[1]}: links[{seen[pair]}] is the first"
+                    place,
+                    f"a second link from {pair[0]} to {pair[1]}: links[{seen[pair]}] is the first",
                 )
                 return
 
     def _check_route(
-        self, route: Mapping[str, Any], place: Place, links: Mapping[tuple[str, str], int], checker: Checker
+        self,
+        route: Mapping[str, Any],
+        place: Place,
+        links: Mapping[tuple[str, str], int],
+        checker: Checker,
     ) -> None:
         ends = [route[key] for key in ("from", "to") if key in route]
         known = [len(ends) == 2]

@@ -36,7 +36,10 @@ LINK: dict[str, Any] = {
         },
         "from": {**_END, "description": "Node or group that sends, for a link in one direction."},
         "to": {**_END, "description": "Node or group that receives, for a link in one direction."},
-        "delay": {**DELAY, "description": "Propagation delay: constant, or a minimum plus a random part."},
+        "delay": {
+            **DELAY,
+            "description": "Propagation delay: constant, or a minimum plus a random part.",
+        },
         "loss": {
             "description": "Messages lost by chance: a share, or bursts by the Gilbert-Elliott model.",
             "default": "0%",
@@ -48,10 +51,24 @@ LINK: dict[str, Any] = {
                     "additionalProperties": False,
                     "required": ["good_to_bad", "bad_to_good"],
                     "properties": {
-                        "good_to_bad": {**_SHARE, "description": "Probability, per message, to turn bad."},
-                        "bad_to_good": {**_SHARE, "description": "Probability, per message, to turn good."},
-                        "loss_good": {**_SHARE, "description": "Loss in the good state.", "default": "0%"},
-                        "loss_bad": {**_SHARE, "description": "Loss in the bad state.", "default": "100%"},
+                        "good_to_bad": {
+                            **_SHARE,
+                            "description": "Probability, per message, to turn bad.",
+                        },
+                        "bad_to_good": {
+                            **_SHARE,
+                            "description": "Probability, per message, to turn good.",
+                        },
+                        "loss_good": {
+                            **_SHARE,
+                            "description": "Loss in the good state.",
+                            "default": "0%",
+                        },
+                        "loss_bad": {
+                            **_SHARE,
+                            "description": "Loss in the bad state.",
+                            "default": "100%",
+                        },
                     },
                 },
             ],

@@ -21,7 +21,9 @@ class Routes:
         fixed: routes that are set by hand, by (source, destination).
     """
 
-    def __init__(self, edges: Iterable[tuple[int, int]], fixed: dict[tuple[int, int], Route]) -> None:
+    def __init__(
+        self, edges: Iterable[tuple[int, int]], fixed: dict[tuple[int, int], Route]
+    ) -> None:
         self._out: dict[int, list[int]] = {}
         self._in: dict[int, list[int]] = {}
         for source, destination in edges:

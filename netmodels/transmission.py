@@ -13,10 +13,12 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from simcore.distributions import Distribution
+
 from .links import GilbertElliott, Loss
 
 if TYPE_CHECKING:
     from simcore.message import Message
+
     from .latency import Link
 
 LOST = -1
@@ -105,7 +107,9 @@ class Transmitter:
         time set aside for these messages stays unused.
         """
         dropped = [m for end, m, of in self._pending if end > now and of is link]
-        self._pending = deque(entry for entry in self._pending if entry[2] is not link or entry[0] <= now)
+        self._pending = deque(
+            entry for entry in self._pending if entry[2] is not link or entry[0] <= now
+        )
         if not self._pending or self._pending[-1][0] <= now:
             self._cut(now)
         return dropped

@@ -33,7 +33,11 @@ SCHEMA: dict[str, Any] = {
             "additionalProperties": False,
             "minProperties": 1,
             "properties": {
-                "min": {**_DURATION, "description": "Least value; what is drawn is added to it.", "default": "0ns"},
+                "min": {
+                    **_DURATION,
+                    "description": "Least value; what is drawn is added to it.",
+                    "default": "0ns",
+                },
                 "uniform": {**_DURATION, "description": "Uniform between 0 and this."},
                 "exponential": {**_DURATION, "description": "Exponential with this mean."},
                 "normal": {
@@ -43,7 +47,10 @@ SCHEMA: dict[str, Any] = {
                     "required": ["mean", "std"],
                     "properties": {
                         "mean": {**_DURATION, "description": "Mean before truncation at 0."},
-                        "std": {**_DURATION, "description": "Standard deviation before truncation."},
+                        "std": {
+                            **_DURATION,
+                            "description": "Standard deviation before truncation.",
+                        },
                     },
                 },
                 "lognormal": {
@@ -176,7 +183,9 @@ def parse(value: object, base: Path | None = None) -> Distribution:
         raise UnitError(f"{value!r} is not a delay: write a duration such as 45ms, or a mapping")
     unknown = sorted(set(value) - {"min", *_PARTS})
     if unknown:
-        raise UnitError(f"unknown key {unknown[0]!r}: a delay takes min and one of {', '.join(_PARTS)}")
+        raise UnitError(
+            f"unknown key {unknown[0]!r}: a delay takes min and one of {', '.join(_PARTS)}"
+        )
     parts = [part for part in _PARTS if part in value]
     if len(parts) > 1:
         raise UnitError(f"{parts[0]} and {parts[1]} together: a delay takes one random part")
@@ -191,7 +200,9 @@ def parse(value: object, base: Path | None = None) -> Distribution:
         if kind in ("uniform", "exponential"):
             return Distribution(low, kind, (float(duration(part)),))
         if kind == "normal":
-            return Distribution(low, kind, (float(duration(part["mean"])), float(duration(part["std"]))))
+            return Distribution(
+                low, kind, (float(duration(part["mean"])), float(duration(part["std"])))
+            )
         if kind == "lognormal":
             return Distribution(low, kind, (float(duration(part["median"])), float(part["sigma"])))
         return Distribution(low, kind, _table(part, base))

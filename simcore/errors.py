@@ -140,7 +140,9 @@ class Interrupted(SimcoreError):
     def __init__(self, exit_code: ExitCode) -> None:
         self.exit_code = exit_code
         self.reason = "terminated" if exit_code is ExitCode.TERMINATED else "interrupted"
-        super().__init__("stopped by SIGTERM" if self.reason == "terminated" else "stopped by Ctrl-C")
+        super().__init__(
+            "stopped by SIGTERM" if self.reason == "terminated" else "stopped by Ctrl-C"
+        )
 
 
 class ResultsError(SimcoreError):

@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import simpy
 
@@ -72,7 +72,9 @@ class Federation:
     ) -> None:
         scale = duration(unit)
         if scale == 0 or scenario.duration > (MAX_TIME if scale == 1 else _MAX_COARSE):
-            raise UsageError(f"unit {unit!r} cannot tell the nanoseconds of this duration apart: use 1ns")
+            raise UsageError(
+                f"unit {unit!r} cannot tell the nanoseconds of this duration apart: use 1ns"
+            )
         Federation._count += 1
         self.index = Federation._count
         self.scenario = scenario
@@ -96,7 +98,9 @@ class Federation:
         self.grant_observers: list[Callable[[str, int, int], None]] = []
         self.archive = None if out is None else Archive(Path(out), scenario, self.plugins)
         try:
-            self.recorder = Recorder(scenario.nodes, self.archive.database if self.archive else None)
+            self.recorder = Recorder(
+                scenario.nodes, self.archive.database if self.archive else None
+            )
         except ResultsError:
             if self.archive is not None:
                 self.archive.discard()
@@ -140,7 +144,10 @@ class Federation:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if error is None:
             self.close()
@@ -289,7 +296,9 @@ class Federation:
         if number is not None:
             return number
         if type(kind) is not str or not kind:
-            raise SendError(f"{node} cannot send: kind is {kind!r}, not a name", node=node, now=self.now)
+            raise SendError(
+                f"{node} cannot send: kind is {kind!r}, not a name", node=node, now=self.now
+            )
         number = self.kinds[kind] = kind_number(kind)
         self.recorder.kind(number, kind)
         return number

@@ -54,7 +54,10 @@ class Housekeeper:
         self.waiting = False
         self._federation = federation
         self._tick = tick
-        self._places = (*_OWN, _package_folder(federation.network)), str(federation.scenario.base.resolve())
+        self._places = (
+            (*_OWN, _package_folder(federation.network)),
+            str(federation.scenario.base.resolve()),
+        )
         self._flush_due = False
         self._set_aside = False
         self._ended = threading.Event()

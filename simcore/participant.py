@@ -41,7 +41,9 @@ class ReactiveNode(Node):
 
     __slots__ = ("_held", "_inputs", "_life", "_make", "_next", "_participant", "_rounds")
 
-    def __init__(self, federation: Federation, spec: NodeSpec, make: Callable[[], Reactive]) -> None:
+    def __init__(
+        self, federation: Federation, spec: NodeSpec, make: Callable[[], Reactive]
+    ) -> None:
         super().__init__(federation, spec)
         self._make = make
         self._participant: Reactive | None = None
@@ -89,7 +91,9 @@ class ReactiveNode(Node):
             raise
         except Exception as error:
             raise ModelError(
-                f"the service of {self.name} raised {type(error).__name__}: {error}", node=self.name, now=now
+                f"the service of {self.name} raised {type(error).__name__}: {error}",
+                node=self.name,
+                now=now,
             ) from error
 
     def _count_round(self, now: int) -> None:
@@ -111,7 +115,9 @@ class ReactiveNode(Node):
             self._emit(now, output)
         if done.next is not None and done.next != self._next:
             self._timers += 1
-            self._calendar.push((done.next, TIMER, 0, self.order, self._timers, self._due, done.next))
+            self._calendar.push(
+                (done.next, TIMER, 0, self.order, self._timers, self._due, done.next)
+            )
         self._next = done.next
 
     def _due(self, time: int) -> None:
@@ -125,7 +131,9 @@ class ReactiveNode(Node):
         cause: Message | None = output.cause
         size = output.size
         if size is not None and (type(size) is not int or size < 0):
-            raise self._send_error(f"{output.kind!r} to {output.destination}: size is {size!r}, not bytes")
+            raise self._send_error(
+                f"{output.kind!r} to {output.destination}: size is {size!r}, not bytes"
+            )
         self.sent += 1
         receiver = path.receiver
         message = Message(

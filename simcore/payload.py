@@ -69,13 +69,17 @@ def _plain(value: Any, where: str, depth: int) -> Any:
             if not isinstance(key, str):
                 raise PayloadError(f"{where} has the key {key!r}: keys must be strings")
         if "$b64" in value:
-            raise PayloadError(f"{where} has the key '$b64', which stands for bytes: send bytes instead")
+            raise PayloadError(
+                f"{where} has the key '$b64', which stands for bytes: send bytes instead"
+            )
         return {key: _plain(item, f"{where}.{key}", depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item, f"{where}[{index}]", depth + 1) for index, item in enumerate(value)]
     if isinstance(value, float):
         if not isfinite(value):
-            raise PayloadError(f"{where} is {value!r}: JSON has no such number; send None or a string")
+            raise PayloadError(
+                f"{where} is {value!r}: JSON has no such number; send None or a string"
+            )
         return float(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return {"$b64": base64.b64encode(value).decode("ascii")}

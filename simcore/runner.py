@@ -209,7 +209,9 @@ class _LogFile(logging.FileHandler):
             super().handleError(record)
         elif not self._failed:
             self._failed = True
-            raise ResultsError(f"{self.baseFilename} cannot be written: {error.strerror}") from error
+            raise ResultsError(
+                f"{self.baseFilename} cannot be written: {error.strerror}"
+            ) from error
 
 
 @contextmanager
@@ -233,7 +235,11 @@ def _logging(out: Path, level: int, log_time: bool) -> Iterator[None]:
 
 def _log_times(federation: Federation) -> None:
     def fate(message: Message) -> None:
-        what = "deliver" if message.fate == Fate.DELIVERED else f"lose ({Fate(message.fate).name.lower()})"
+        what = (
+            "deliver"
+            if message.fate == Fate.DELIVERED
+            else f"lose ({Fate(message.fate).name.lower()})"
+        )
         time_log.info(
             "%s %s %s %s to %s, %d bytes, sent %s",
             show_exact(message.at), what, message.id, message.kind, message.destination,

@@ -35,15 +35,21 @@ known_durations: dict[str | int, int] = {}
 def _quantity(text: object, units: dict[str, int], what: str, example: str) -> int:
     known = ", ".join(units)
     if not isinstance(text, str):
-        raise UnitError(f"{text!r} is not a {what}: write a number and a unit ({known}), as in {example}")
+        raise UnitError(
+            f"{text!r} is not a {what}: write a number and a unit ({known}), as in {example}"
+        )
     match = _NUMBER.fullmatch(text.strip())
     if match is None:
-        raise UnitError(f"{text!r} is not a {what}: write a number and a unit ({known}), as in {example}")
+        raise UnitError(
+            f"{text!r} is not a {what}: write a number and a unit ({known}), as in {example}"
+        )
     number, unit = match.groups()
     if not unit:
         raise UnitError(f"{text!r} has no unit: a {what} needs one of {known}, as in {example}")
     if unit not in units:
-        raise UnitError(f"{text!r} has the unknown unit {unit!r}: a {what} takes {known}, as in {example}")
+        raise UnitError(
+            f"{text!r} has the unknown unit {unit!r}: a {what} takes {known}, as in {example}"
+        )
     value = Decimal(number) * units[unit]
     if value != value.to_integral_value():
         raise UnitError(f"{text!r} is finer than the smallest {what}, 1 {next(iter(units))}")
@@ -91,7 +97,9 @@ def rate(text: str) -> int:
     """
     value = _quantity(text, _RATE, "rate", "250kbit/s")
     if value == 0:
-        raise UnitError(f"{text!r} is not a rate: a link that carries nothing is a fault, not a rate")
+        raise UnitError(
+            f"{text!r} is not a rate: a link that carries nothing is a fault, not a rate"
+        )
     return value
 
 
@@ -123,7 +131,13 @@ def seconds(value: float) -> int:
 def show_duration(ns: float, digits: int = 4) -> str:
     """A duration for people: the largest unit that leaves a number of at least one."""
     magnitude = abs(ns)
-    for unit, scale in (("h", _TIME["h"]), ("min", _TIME["min"]), ("s", 10**9), ("ms", 10**6), ("us", 10**3)):
+    for unit, scale in (
+        ("h", _TIME["h"]),
+        ("min", _TIME["min"]),
+        ("s", 10**9),
+        ("ms", 10**6),
+        ("us", 10**3),
+    ):
         if magnitude >= scale and not (unit in ("h", "min") and magnitude < 10 * scale):
             return f"{ns / scale:.{digits}g} {unit}"
     return f"{ns:.{digits}g} ns"

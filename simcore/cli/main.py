@@ -119,7 +119,9 @@ def main(argv: list[str] | None = None) -> Any:
         code = ExitCode.INVALID
     except Exception:  # noqa: BLE001 - whatever it is, it is to be told apart from "runs differ"
         traceback.print_exc()
-        click.echo("simcore: this is a defect of simcore; please report it with the above", err=True)
+        click.echo(
+            "simcore: this is a defect of simcore; please report it with the above", err=True
+        )
         code = _DEFECT
     sys.exit(int(code or 0))
 

@@ -66,4 +66,6 @@ class Progress:
         elif self._enabled and wall - self._shown >= _PLAIN_EVERY:
             self._shown = wall
             left = (self._duration - now) / 1e9 / speed if speed else float("inf")
-            print(f"{self._name}: {virtual}, {pace}, {left:.0f} s left", file=sys.stderr, flush=True)
+            print(
+                f"{self._name}: {virtual}, {pace}, {left:.0f} s left", file=sys.stderr, flush=True
+            )

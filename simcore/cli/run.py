@@ -41,7 +41,9 @@ LEVELS = ("debug", "info", "warning", "error")
     "--realtime", type=click.FloatRange(min=0, min_open=True), metavar="FACTOR",
     help="Let FACTOR virtual seconds pass in a second; being late is tolerated and reported.",
 )  # fmt: skip
-@click.option("--log-level", type=click.Choice(LEVELS), default="warning", help="Of logs/simcore.log.")
+@click.option(
+    "--log-level", type=click.Choice(LEVELS), default="warning", help="Of logs/simcore.log."
+)
 @click.option("--log-time", is_flag=True, help="Log every grant and every message's fate.")
 @click.option(
     "--base", type=click.Path(path_type=Path, file_okay=False, exists=True), metavar="DIR",
@@ -92,7 +94,9 @@ def command(
             print_summary(run, console, result.outcomes)
     for outcome in result.outcomes:
         if quiet and not outcome.passed:
-            click.echo(f"simcore: expectation failed: {outcome.text}: {outcome.explanation}", err=True)
+            click.echo(
+                f"simcore: expectation failed: {outcome.text}: {outcome.explanation}", err=True
+            )
     return int(result.exit_code)
 
 

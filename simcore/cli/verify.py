@@ -28,7 +28,9 @@ from simcore.scenario.examples import locate
 
 @click.command("verify")
 @click.argument("target", metavar="SCENARIO|RUN")
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="As for run; of a scenario.")
+@click.option(
+    "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="As for run; of a scenario."
+)
 @click.option("--seed", type=int, help="As for run; of a scenario.")
 @click.option("--until", metavar="DURATION", help="As for run; of a scenario.")
 @click.option(
@@ -46,10 +48,14 @@ def command(
         temporary = Path(name)
         if Path(target).is_dir():
             if overrides or seed is not None or until is not None:
-                raise UsageError("a run is repeated as it was: --set, --seed and --until are for a scenario")
+                raise UsageError(
+                    "a run is repeated as it was: --set, --seed and --until are for a scenario"
+                )
             return _verify_run(Path(target), base, temporary)
         path = locate(target)
-        load(path, overrides=overrides, seed=seed, until=until)  # all problems at once, before any run
+        load(
+            path, overrides=overrides, seed=seed, until=until
+        )  # all problems at once, before any run
         options = [f"--set={each}" for each in overrides]
         options += [] if seed is None else [f"--seed={seed}"]
         options += [] if until is None else [f"--until={until}"]
@@ -63,12 +69,16 @@ def _verify_run(path: Path, base: Path | None, temporary: Path) -> int:
         manifest = run.manifest
     if manifest["digest"] is None:
         reason = manifest["exit"]["reason"]
-        raise UsageError(f"{path} did not complete (exit reason: {reason}): there is no digest to compare with")
+        raise UsageError(
+            f"{path} did not complete (exit reason: {reason}): there is no digest to compare with"
+        )
     if base is None:
         source = manifest["scenario"]["path"]
         base = Path(source).parent if source else None
         if base is None or not base.is_dir():
-            raise UsageError(f"the folder that {path} was run from is not here: name it with --base")
+            raise UsageError(
+                f"the folder that {path} was run from is not here: name it with --base"
+            )
     for line in _changes(manifest, base):
         click.echo(line)
     resolved = temporary / "scenario.json"

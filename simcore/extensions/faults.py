@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 _TRUE = {"const": True}
 _WHEN: dict[str, Any] = {
-    "at": {**TIME, "description": "When it begins: a virtual time, or a distribution that it is drawn from."},
+    "at": {
+        **TIME,
+        "description": "When it begins: a virtual time, or a distribution that it is drawn from.",
+    },
     "for": {**TIME, "description": "How long it lasts; to the end of the run without it."},
 }
 _LINK: dict[str, Any] = {
@@ -64,12 +67,28 @@ SCHEMA: dict[str, Any] = {
                 "additionalProperties": False,
                 "minProperties": 1,
                 "properties": {
-                    "loss": {"type": ["string", "number"], "format": "ratio", "description": "Additional loss."},
-                    "delay": {"type": "string", "format": "duration", "description": "Additional delay."},
-                    "rate": {"type": "string", "format": "rate", "description": "Rate instead of the link's own."},
+                    "loss": {
+                        "type": ["string", "number"],
+                        "format": "ratio",
+                        "description": "Additional loss.",
+                    },
+                    "delay": {
+                        "type": "string",
+                        "format": "duration",
+                        "description": "Additional delay.",
+                    },
+                    "rate": {
+                        "type": "string",
+                        "format": "rate",
+                        "description": "Rate instead of the link's own.",
+                    },
                 },
             },
-            "node": {"type": "string", "format": "node", "description": "A node, or a group: all its nodes."},
+            "node": {
+                "type": "string",
+                "format": "node",
+                "description": "A node, or a group: all its nodes.",
+            },
             "crash": {
                 **_TRUE,
                 "description": "The node stops; with `for` it starts anew afterwards. Messages to it, or "
@@ -106,21 +125,28 @@ class Faults:
 
     def _check_link(self, fault: Mapping[str, Any], place: Path, checker: Checker) -> None:
         ends = fault["link"]
-        known = [checker.check_node_reference((*place, "link", i), end) for i, end in enumerate(ends)]
+        known = [
+            checker.check_node_reference((*place, "link", i), end) for i, end in enumerate(ends)
+        ]
         network = checker.data.get("network", {})
         if not isinstance(network, Mapping) or not all(known) or checker.incomplete(("network",)):
             return
         links = network.get("links")
         if links is None:
             checker.problem(
-                (*place, "link"), f"a network of model {network.get('model', 'direct')!r} has no links"
+                (*place, "link"),
+                f"a network of model {network.get('model', 'direct')!r} has no links",
             )
             return
         found = [entry for entry in links if linked(ends, link_ends(entry), checker.groups)]
         if not found:
             checker.problem((*place, "link"), f"no link connects {ends[0]} and {ends[1]}")
-        elif "rate" in (fault.get("degraded") or {}) and not any("rate" in entry for entry in found):
-            checker.problem((*place, "degraded", "rate"), "has no effect: the link has no rate of its own")
+        elif "rate" in (fault.get("degraded") or {}) and not any(
+            "rate" in entry for entry in found
+        ):
+            checker.problem(
+                (*place, "degraded", "rate"), "has no effect: the link has no rate of its own"
+            )
 
     def attach(self, federation: Federation, value: Any) -> None:
         """Schedule all faults of a run."""
@@ -141,7 +167,12 @@ class Faults:
 
 def _check_keys(fault: Mapping[str, Any], place: Path, checker: Checker) -> None:
     """Report keys of two sorts of fault in one."""
-    for key, needed in (("node", "crash"), ("crash", "node"), ("down", "link"), ("degraded", "link")):
+    for key, needed in (
+        ("node", "crash"),
+        ("crash", "node"),
+        ("down", "link"),
+        ("degraded", "link"),
+    ):
         if key in fault and needed not in fault:
             checker.problem((*place, key), f"{key!r} has no effect without {needed!r}")
     if "link" in fault and "down" not in fault and "degraded" not in fault:
@@ -199,7 +230,13 @@ def _effects(federation: Federation, fault: Mapping[str, Any]) -> list[_Effect]:
 
 
 def _schedule(
-    federation: Federation, phase: str, at: int, target: str, kind: str, detail: str, act: Callable[[], None]
+    federation: Federation,
+    phase: str,
+    at: int,
+    target: str,
+    kind: str,
+    detail: str,
+    act: Callable[[], None],
 ) -> None:
     def happen() -> None:
         federation.recorder.fault(at, phase, kind, target, detail)

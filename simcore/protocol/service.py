@@ -117,7 +117,9 @@ class Context:
         """A further random stream, apart from all others."""
         return self._host.stream(purpose)
 
-    def send(self, destination: str, kind: str, payload: Any = None, *, size: int | None = None) -> None:
+    def send(
+        self, destination: str, kind: str, payload: Any = None, *, size: int | None = None
+    ) -> None:
         """Send a message: now, or when the computing declared before it in this handler ends.
 
         Its cause is the message being handled. Arguments as for `Node.send`.
@@ -135,7 +137,9 @@ class Context:
             )
         )
 
-    def reply(self, msg: Incoming, kind: str, payload: Any = None, *, size: int | None = None) -> None:
+    def reply(
+        self, msg: Incoming, kind: str, payload: Any = None, *, size: int | None = None
+    ) -> None:
         """Send to the source of a message."""
         self.send(msg.source, kind, payload, size=size)
 

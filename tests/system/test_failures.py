@@ -1,6 +1,6 @@
 """What a model does wrong ends in one report, a documented exit code, and results so far.
 
-        sensor --reading, every ms--> sink
+sensor --reading, every ms--> sink
 """
 
 from __future__ import annotations

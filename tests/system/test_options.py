@@ -95,7 +95,9 @@ def test_runs_are_numbered(project: Project) -> None:
 def test_quiet_prints_nothing_but_errors(project: Project) -> None:
     ended = project.simcore("scenario.yaml", "--quiet", "--until", "10ms")
     assert (ended.code, ended.out, ended.err) == (0, "", "")
-    ended = project.simcore("scenario.yaml", "--quiet", "--until", "10ms", "--set=expect=[sent < 1]")
+    ended = project.simcore(
+        "scenario.yaml", "--quiet", "--until", "10ms", "--set=expect=[sent < 1]"
+    )
     assert ended.code == 1
     assert ended.out == ""
     assert ended.err == "simcore: expectation failed: sent < 1: sent = 9 is not < 1\n"

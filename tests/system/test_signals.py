@@ -75,9 +75,7 @@ def test_first_signal_ends_the_run_at_the_next_instant(
 
 
 @signals
-def test_signal_during_a_paced_run(
-    project: Project, number: int, code: int, reason: str
-) -> None:
+def test_signal_during_a_paced_run(project: Project, number: int, code: int, reason: str) -> None:
     # At this pace the model would sleep for 9,000 wall seconds: the wait must be given up.
     model = "--set=nodes.sensor={model: models.py:sleeps}"
     with start(project, model, "--realtime", "0.001") as run:

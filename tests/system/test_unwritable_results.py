@@ -86,12 +86,14 @@ def test_full_file_system(project: Project) -> None:
     """The real thing, on a file system of 2 MB that only this process sees."""
     unshare = require("unshare")
     alone = [unshare, "--mount", "--map-root-user"]
-    if subprocess.run([*alone, "mount", "-t", "tmpfs", "x", "/mnt"], capture_output=True).returncode:
+    if subprocess.run(
+        [*alone, "mount", "-t", "tmpfs", "x", "/mnt"], capture_output=True
+    ).returncode:
         pytest.skip("this machine lets nobody mount a file system of their own")
     script = (
         "mount -t tmpfs -o size=2m simcore-test /mnt && "
         '"$0" -m simcore scenario.yaml --out /mnt/run --set=duration=100s; echo "code $?"; '
-        'mkdir run && cp -r /mnt/run/. run'
+        "mkdir run && cp -r /mnt/run/. run"
     )
     done = subprocess.run(
         [*alone, "sh", "-c", script, sys.executable],

@@ -1,6 +1,6 @@
 """`verify` finds what is not the same twice; the manifest lists what a run read.
 
-        sensor --reading--> sink
+sensor --reading--> sink
 """
 
 from __future__ import annotations

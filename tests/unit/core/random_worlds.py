@@ -49,7 +49,10 @@ def links(draw: Any, names: list[str]) -> list[dict[str, Any]]:
         if draw(st.integers(0, 3)):
             found.append({"between": [a, b], **keys})
         else:
-            found += [{"from": a, "to": b, **keys}, {"from": b, "to": a, **keys, "delay": draw(delays)}]
+            found += [
+                {"from": a, "to": b, **keys},
+                {"from": b, "to": a, **keys, "delay": draw(delays)},
+            ]
     return found
 
 

@@ -1,6 +1,6 @@
 """The digest changes with whatever happened, and with nothing else.
 
-    a ---> b ---> c        a: model, b: service, c: only receives
+a ---> b ---> c        a: model, b: service, c: only receives
 """
 
 from __future__ import annotations
@@ -22,7 +22,16 @@ from worlds import MS, both, play, world
 TESTS = Path(__file__).parents[2]
 
 
-def small(*, payload="image", after=2 * MS, value=21.5, fault_at="5ms", size=None, kind="reading", out=None):
+def small(
+    *,
+    payload="image",
+    after=2 * MS,
+    value=21.5,
+    fault_at="5ms",
+    size=None,
+    kind="reading",
+    out=None,
+):
     """One message over a link that fails while it is under way, or not; one measurement."""
 
     def a(node):
@@ -31,7 +40,9 @@ def small(*, payload="image", after=2 * MS, value=21.5, fault_at="5ms", size=Non
         node.record("temperature", value)
 
     faults = [{"at": fault_at, "for": "1ms", "link": ["a", "b"], "down": True}]
-    return play(world({"a": a, "b": None}, [both("a", "b", "1ms", rate="1Mbit/s")], faults=faults), out=out)
+    return play(
+        world({"a": a, "b": None}, [both("a", "b", "1ms", rate="1Mbit/s")], faults=faults), out=out
+    )
 
 
 def test_the_same_again():
@@ -136,7 +147,9 @@ def family(extra):
 
     nodes = {"meter": {"does": meter, "count": 3}, "gateway": Gateway, "cloud": None}
     links = [
-        both("meter", "gateway", {"min": "1ms", "lognormal": {"median": "1ms", "sigma": 1}}, loss=0.2),
+        both(
+            "meter", "gateway", {"min": "1ms", "lognormal": {"median": "1ms", "sigma": 1}}, loss=0.2
+        ),
         both("gateway", "cloud", {"normal": {"mean": "2ms", "std": "1ms"}}, rate="1Mbit/s"),
     ]
     return world({**extra.get("before", {}), **nodes, **extra.get("after", {})}, links)

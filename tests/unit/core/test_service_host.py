@@ -1,6 +1,6 @@
 """Services: computing takes virtual time, workers and queue are bounded, timers are exact.
 
-    client ---> server      no delay, so every time is the service's own
+client ---> server      no delay, so every time is the service's own
 """
 
 from __future__ import annotations
@@ -30,8 +30,6 @@ def serving(handler, *, sends, workers=1, queue=None, **hooks):
 
     server = {"does": Server, "workers": workers, "queue": queue}
     return play(world({"client": client, "server": server}, lasts="50ms"))
-
-
 
 
 def four_ms(ctx, msg):
@@ -135,7 +133,9 @@ def test_a_second_part_of_computing_does_not_empty_the_queue():
 
 def test_answers_tell_how_long_they_waited_and_computed():
     host = ServiceHost(
-        type("S", (), {"on_message": lambda self, ctx, msg: (ctx.compute(30), ctx.send("x", "y"))})(),
+        type(
+            "S", (), {"on_message": lambda self, ctx, msg: (ctx.compute(30), ctx.send("x", "y"))}
+        )(),
         name="s",
         seed=1,
         config={},
@@ -216,7 +216,6 @@ def test_computing_times_come_from_a_stream_of_their_own():
         ctx.random.random()
         ctx.record("end", ctx.compute({"exponential": "1ms"}))
 
-    assert (
-        serving(plain, sends=[0, 100]).measured("end")
-        == serving(drawing, sends=[0, 100]).measured("end")
-    )
+    assert serving(plain, sends=[0, 100]).measured("end") == serving(
+        drawing, sends=[0, 100]
+    ).measured("end")

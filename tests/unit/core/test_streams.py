@@ -15,7 +15,13 @@ names = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 def test_the_numbers_of_a_published_run_stay_what_they_were():
     drawn = stream(42, "meter-3", "model")
     assert [drawn.randrange(1000) for _ in range(5)] == [599, 352, 29, 340, 325]
-    assert bulk_stream(42, "meter-3", "noise").integers(0, 1000, 5).tolist() == [135, 533, 108, 330, 876]
+    assert bulk_stream(42, "meter-3", "noise").integers(0, 1000, 5).tolist() == [
+        135,
+        533,
+        108,
+        330,
+        876,
+    ]
 
 
 @given(st.integers(0, 2**63), names, names, st.integers(0, 2**63), names, names)

@@ -127,7 +127,9 @@ def test_what_a_wrong_model_leaves_unchecked_is_not_shown_to_others():
         def check(self, value, path, checker):
             seen.append((checker.data, checker.incomplete(("network", "flights"))))
 
-    text = TEXT.replace("model: carrier", "model: carier").replace("team-1, tier", "team-1, speed: fast, tier")
+    text = TEXT.replace("model: carrier", "model: carier").replace(
+        "team-1, tier", "team-1, speed: fast, tier"
+    )
     extra = {"extensions": {"storms": Curious()}}
     assert len(problems(text, **extra)) == 2
     ((data, incomplete),) = seen
