@@ -18,12 +18,7 @@ from simpy.events import URGENT
 from simcore.units import MAX_TIME
 
 NEVER = MAX_TIME
-"""Later than every instant."""
-
-from simcore.units import MAX_TIME
-
-NEVER = MAX_TIME
-"""An `armed_for` that stands for no wake at all."""
+"""Later than every instant: an `armed_for` that stands for no wake at all."""
 
 
 class Wakes(Protocol):
@@ -79,6 +74,8 @@ class Clock(Environment):
             time = wakes.armed_for
             first = queue[0]
             if first[0] < time or (first[0] == time and first[1:3] < (URGENT, wakes.armed_as)):
+                break
+            if time == NEVER:  # what is left may lie beyond it, as a timeout without end
                 break
             self._now = time
             wakes.handle_instant(time)
