@@ -34,8 +34,8 @@ class PythonModel:
     determinism: Determinism = "exact"
     schema: Mapping[str, Any] = {
         "type": "object",
-        "description": "A Python model or service in simcore's own process. A node with neither only "
-        "receives, or forwards what is routed over it.",
+        "description": "A Python model or service in simcore's own process. A node with neither "
+        "only receives, or forwards what is routed over it.",
         "additionalProperties": False,
         "properties": {
             "model": {
@@ -90,7 +90,8 @@ class PythonModel:
         if service not in known:
             checker.problem(
                 path,
-                f"unknown service {service!r}: write file.py:Class, or one of {', '.join(known) or 'none'}",
+                f"unknown service {service!r}: write file.py:Class, "
+                f"or one of {', '.join(known) or 'none'}",
                 service,
                 known,
             )

@@ -7,6 +7,7 @@ the instant, in the order (source, counter), so that nothing depends on who ran 
 
 from __future__ import annotations
 
+import itertools
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -251,7 +252,7 @@ class LatencyNetwork(Network):
             raise SendError(
                 f"to {destination.name}: no links lead there from {source.name}", node=source.name
             )
-        links = [self._link(pair) for pair in zip(route, route[1:], strict=False)]
+        links = [self._link(pair) for pair in itertools.pairwise(route)]
         hops = tuple(_Hop(link, source, self.federation.seed) for link in links)
         if len(hops) == 1 and not links[0].spec.waits:
             return _Direct(self, destination, hops[0])
@@ -327,7 +328,7 @@ class LatencyNetwork(Network):
     # -- figures
 
     def metrics(self, end: int) -> Iterator[LinkMetrics]:
-        """Figures of each link that was used; those of a shared medium stand at each of its links."""
+        """Figures of each link that was used; a shared medium's stand at each of its links."""
         under_way = Counter(
             message.path.carrier(message)
             for message in self.federation.on_links()
@@ -459,7 +460,7 @@ class Latency:
         for source in checker.members(ends[0]):
             for destination in checker.members(ends[1]):
                 way = [source, *via, destination]
-                for pair in zip(way, way[1:], strict=False):
+                for pair in itertools.pairwise(way):
                     if pair not in links:
                         checker.problem(place, f"no link from {pair[0]} to {pair[1]}")
                         return

@@ -41,7 +41,8 @@ LINK: dict[str, Any] = {
             "description": "Propagation delay: constant, or a minimum plus a random part.",
         },
         "loss": {
-            "description": "Messages lost by chance: a share, or bursts by the Gilbert-Elliott model.",
+            "description": "Messages lost by chance: a share, or bursts by the Gilbert-Elliott "
+            "model.",
             "default": "0%",
             "examples": ["1%", {"good_to_bad": "1%", "bad_to_good": "20%", "loss_bad": "50%"}],
             "anyOf": [
@@ -89,7 +90,8 @@ LINK: dict[str, Any] = {
         "shared": {
             "type": "boolean",
             "default": False,
-            "description": "All pairs and directions of this entry share one transmitter and queue.",
+            "description": "All pairs and directions of this entry share one transmitter and "
+            "queue.",
         },
         "ordered": {
             "type": "boolean",
@@ -102,7 +104,8 @@ LINK: dict[str, Any] = {
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
-    "description": "Links with delay, loss, rate and queue; messages take the route of fewest links.",
+    "description": "Links with delay, loss, rate and queue; messages take the route of fewest "
+    "links.",
     "additionalProperties": False,
     "required": ["links"],
     "properties": {

@@ -6,6 +6,7 @@ neighbour has no choice, so its routes are those of the neighbour.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterable, Sequence
 
@@ -84,7 +85,7 @@ class Routes:
 
     def missing_link(self, route: Sequence[int]) -> tuple[int, int] | None:
         """The first pair of a route that no link connects."""
-        for pair in zip(route, route[1:], strict=False):
+        for pair in itertools.pairwise(route):
             if pair not in self._edges:
                 return pair
         return None

@@ -88,7 +88,7 @@ class Transmitter:
                 return None
             starts.append(start)
             message.wait(start - now)
-            if len(starts) > self.longest:
+            if len(starts) > self.longest:  # noqa: PLR1730 - for every message that waits
                 self.longest = len(starts)
         span = -(-message.size * 8_000_000_000 // rate)
         self.free_at = end = start + span

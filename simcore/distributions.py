@@ -69,8 +69,8 @@ SCHEMA: dict[str, Any] = {
                     },
                 },
                 "table": {
-                    "description": "Measured values, each as likely: a list of durations, or a text "
-                    "file with one a line, relative to the scenario.",
+                    "description": "Measured values, each as likely: a list of durations, or a "
+                    "text file with one a line, relative to the scenario.",
                     "anyOf": [
                         {"type": "string"},
                         {"type": "array", "minItems": 1, "items": _DURATION},

@@ -97,10 +97,15 @@ class RunFailed(SimcoreError):
 
     reason = "failed"
 
-    def __init__(self, message: str, *, node: str | None = None, now: int | None = None) -> None:
+    # All arguments may be positional and are kept: SimPy makes an error that leaves a process
+    # anew from them.
+    def __init__(self, message: str, node: str | None = None, now: int | None = None) -> None:
         self.node = node
         self.now = now
-        super().__init__(message)
+        super().__init__(message, node, now)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class ModelError(RunFailed):
@@ -124,10 +129,13 @@ class ZeroDelayLoop(RunFailed):
 
     reason = "zero_delay_loop"
 
-    def __init__(self, message: str, *, cycle: Sequence[str], node: str, now: int) -> None:
+    def __init__(self, message: str, cycle: Sequence[str], node: str, now: int) -> None:
+        super().__init__(message, node, now)
         self.cycle = tuple(cycle)
-        lines = "".join(f"\n  {line}" for line in self.cycle)
-        super().__init__(message + lines, node=node, now=now)
+        self.args = (message, self.cycle, node, now)
+
+    def __str__(self) -> str:
+        return "\n  ".join((super().__str__(), *self.cycle))
 
 
 class Interrupted(SimcoreError):

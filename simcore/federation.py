@@ -166,7 +166,7 @@ class Federation:
         """Keep what was recorded up to and including this instant, though the run failed."""
         try:
             self._close(self.calendar.now + 1, error)
-        except Exception as further:
+        except Exception as further:  # noqa: BLE001 - must not hide the first error
             if further is not error:
                 error.add_note(f"and then {type(further).__name__}: {further}")
 

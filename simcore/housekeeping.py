@@ -76,7 +76,7 @@ class Housekeeper:
 
     @property
     def share(self) -> float | None:
-        """Part of the wall time spent in simcore and SimPy; None if the run was too short to tell."""
+        """Part of the wall time spent in simcore and SimPy; None if a run was too short to tell."""
         return self.own / self.samples if self.samples >= 10 else None
 
     def request_stop(self, code: ExitCode) -> None:

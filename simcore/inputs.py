@@ -30,7 +30,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
 @contextmanager
 def watch() -> Iterator[set[str]]:
     """Collect the names of files that are opened for reading while the context lasts."""
-    global _hooked
+    global _hooked  # noqa: PLW0603
     if not _hooked:  # an audit hook cannot be removed, so there is one, and only when needed
         sys.addaudithook(_audit)
         _hooked = True

@@ -82,7 +82,8 @@ def new_directory(scenario: Scenario, parent: Path = RUNS) -> Path:
                 number += 1
     except OSError as error:
         raise ResultsError(
-            f"cannot make a run directory in {parent.resolve()}: {error.strerror}; name another with --out"
+            f"cannot make a run directory in {parent.resolve()}: {error.strerror}; "
+            "name another with --out"
         ) from error
 
 

@@ -22,6 +22,7 @@ class Echo:
     """Sends each message's payload back to its sender, with the size it came with."""
 
     def start(self, ctx: Context) -> None:
+        """Read what an answer costs."""
         # `config` is free to hold anything, so nobody but the service can catch a misspelling.
         unknown = [key for key in ctx.config if key not in _KEYS]
         if unknown:
@@ -30,6 +31,7 @@ class Echo:
             )
 
     def on_message(self, ctx: Context, msg: Incoming) -> None:
+        """Answer with what came."""
         if "compute" in ctx.config:
             ctx.compute(ctx.config["compute"])
         ctx.reply(msg, ctx.config.get("kind", "echo"), msg.payload, size=msg.size)

@@ -122,13 +122,13 @@ def _plugins() -> Iterator[Finding]:
         # A plug-in comes from anywhere; whatever it raises is its finding, not doctor's end.
         try:
             found = getattr(plugins, kind)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             yield Finding(f"{label}s", False, f"{type(error).__name__}: {error}", True)
             continue
         for name, plugin in found.items():
             try:
                 ok, detail = plugin.doctor()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 ok, detail = False, f"its probe raised {type(error).__name__}: {error}"
             yield Finding(f"{label} {name}", ok, detail)
     services = plugins.service_names()

@@ -52,9 +52,11 @@ class Commands(click.Group):
     """A group whose default command is `run`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which a newcomer needs them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a command."""
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"simcore.cli.{cmd_name}").command
@@ -63,12 +65,14 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Take a first word that is no command for a scenario."""
         if args and args[0] not in COMMANDS:
             _refuse_misspelt(args[0])
             args = ["run", *args]
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take a first option that is not the group's for one of `run`."""
         # `python -m simcore --seed 2 scenario.yaml`: options of `run` may come first too.
         if args and args[0].startswith("-") and args[0] not in ("-h", "--help", "--version"):
             args = ["run", *args]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -66,6 +67,4 @@ class Progress:
         elif self._enabled and wall - self._shown >= _PLAIN_EVERY:
             self._shown = wall
             left = (self._duration - now) / 1e9 / speed if speed else float("inf")
-            print(
-                f"{self._name}: {virtual}, {pace}, {left:.0f} s left", file=sys.stderr, flush=True
-            )
+            click.echo(f"{self._name}: {virtual}, {pace}, {left:.0f} s left", err=True)

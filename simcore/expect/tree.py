@@ -71,6 +71,8 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Negative:
+    """A value with its sign changed."""
+
     operand: Node
 
     def __str__(self) -> str:
@@ -79,6 +81,8 @@ class Negative:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
+    """Two values joined by + - * or /."""
+
     operator: str
     left: Node
     right: Node

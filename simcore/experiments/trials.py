@@ -167,7 +167,7 @@ def _in_process(job: Job) -> Trial:
             return pool.submit(run_one, job).result()
         except BrokenProcessPool:
             return Trial(job, ExitCode.FAILED, "its process was killed or crashed")
-        except Exception as error:  # a defect of simcore's, which is not to cost the other trials
+        except Exception as error:  # noqa: BLE001 - a defect, not to cost the other trials
             return Trial(job, ExitCode.FAILED, f"{type(error).__name__}: {error}")
 
 

@@ -58,8 +58,8 @@ SCHEMA: dict[str, Any] = {
             "link": _LINK,
             "down": {
                 **_TRUE,
-                "description": "Nothing gets through: what enters, is being transmitted or waits is lost "
-                "(link_down); what has left the sender still arrives.",
+                "description": "Nothing gets through: what enters, is being transmitted or waits "
+                "is lost (link_down); what has left the sender still arrives.",
             },
             "degraded": {
                 "type": "object",
@@ -91,8 +91,8 @@ SCHEMA: dict[str, Any] = {
             },
             "crash": {
                 **_TRUE,
-                "description": "The node stops; with `for` it starts anew afterwards. Messages to it, or "
-                "over it, are lost meanwhile (node_down).",
+                "description": "The node stops; with `for` it starts anew afterwards. Messages to "
+                "it, or over it, are lost meanwhile (node_down).",
             },
         },
     },

@@ -31,17 +31,28 @@ class Incoming(Protocol):
     """What a service sees of a message."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """As `meter-3/17`."""
+
     @property
-    def source(self) -> str: ...
+    def source(self) -> str:
+        """Name of the node that sent it."""
+
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """What it is, as `reading`."""
+
     @property
-    def payload(self) -> Any: ...
+    def payload(self) -> Any:
+        """Its value, a fresh copy."""
+
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Bytes on the network."""
+
     @property
-    def sent(self) -> int: ...
+    def sent(self) -> int:
+        """Virtual time, ns."""
 
 
 class Service(Protocol):

@@ -64,7 +64,8 @@ class Archive:
             raise _unwritable(path, error) from error
         if occupied:
             raise ResultsError(
-                f"{path} is not empty: a run never overwrites another; name a new directory with --out"
+                f"{path} is not empty: a run never overwrites another; "
+                "name a new directory with --out"
             )
         try:
             (path / "logs").mkdir()

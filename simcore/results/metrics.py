@@ -14,6 +14,7 @@ and Y. Fan, "Sample Quantiles in Statistical Packages", The American Statisticia
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,6 +84,7 @@ class Counts:
 
     @property
     def lost_total(self) -> int:
+        """For all reasons together."""
         return sum(self.lost.values())
 
 
@@ -104,6 +106,7 @@ class Flow:
 
     @property
     def name(self) -> str:
+        """As `meter -> gateway`."""
         return f"{self.source} -> {self.destination}"
 
 
@@ -245,7 +248,7 @@ class Metrics:
 
     def flow_series(self, flow: Flow, part: str = "latency") -> Ints:
         """One of `PARTS` (ns) for each delivered message of a flow."""
-        codes, of_message = self._flow_of_message
+        _, of_message = self._flow_of_message
         place = self.flows.index(flow)
         values: Ints = self._parts[part][(of_message == place) & self._delivered]
         return values
@@ -288,7 +291,7 @@ def _spreads(values: Ints, owner: NDArray[Any], owners: int) -> list[Spread]:
     """The spread of the values of each owner; sorted once rather than searched per owner."""
     order = np.argsort(owner, kind="stable")
     bounds = np.searchsorted(owner[order], np.arange(owners + 1))
-    return [spread(values[order[a:b]]) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [spread(values[order[a:b]]) for a, b in itertools.pairwise(bounds)]
 
 
 def _fetch(connection: sqlite3.Connection, table: str, dtype: np.dtype[np.void]) -> Records:

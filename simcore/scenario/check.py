@@ -8,6 +8,7 @@ checked on the rest, against node names taken from the whole file.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,7 @@ class Checker:
             if file.is_file():
                 return True
             message = "is a directory, not a file" if file.is_dir() else "there is no such file"
-            siblings = [entry.name for entry, _ in zip(file.parent.iterdir(), range(_MAX_LISTED))]
+            siblings = [entry.name for entry in islice(file.parent.iterdir(), _MAX_LISTED)]
         except (OSError, ValueError):
             message, siblings = "there is no such file", []
         meant = did_you_mean(file.name, sorted(siblings))

@@ -74,8 +74,9 @@ class Pruned:
         for position, part in enumerate(path):
             kept = self._kept.get(path[:position])
             if kept is not None and isinstance(part, int) and 0 <= part < len(kept):
-                part = kept[part]
-            found.append(part)
+                found.append(kept[part])
+            else:
+                found.append(part)
         return tuple(found)
 
     def incomplete(self, path: KeyPath) -> bool:

@@ -63,7 +63,7 @@ not start with a zero.
 Options change a scenario without changing the file: `--set nodes.meter.count=50` replaces or
 adds a key in a mapping that exists (lists take an index: `--set network.links.0.delay=5ms`),
 `--seed 7` the seed, `--until 10s` the duration.
-"""
+"""  # noqa: E501
 
 _FORMATS = {
     "duration": "duration",

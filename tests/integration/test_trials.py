@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -227,10 +228,8 @@ class Hanging:
     def clear(self) -> None:
         os.close(self.pipe)
         for pid in (self.process.pid, *self.children):
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         self.process.communicate()
 
 

@@ -86,9 +86,8 @@ def test_full_file_system(project: Project) -> None:
     """The real thing, on a file system of 2 MB that only this process sees."""
     unshare = require("unshare")
     alone = [unshare, "--mount", "--map-root-user"]
-    if subprocess.run(
-        [*alone, "mount", "-t", "tmpfs", "x", "/mnt"], capture_output=True
-    ).returncode:
+    trial = [*alone, "mount", "-t", "tmpfs", "x", "/mnt"]
+    if subprocess.run(trial, capture_output=True, check=False).returncode:
         pytest.skip("this machine lets nobody mount a file system of their own")
     script = (
         "mount -t tmpfs -o size=2m simcore-test /mnt && "
@@ -115,7 +114,7 @@ def heeding_modes() -> list[str]:
         return []
     powers = "-dac_override,-dac_read_search"
     prefix = [require("setpriv"), f"--bounding-set={powers}", f"--inh-caps={powers}"]
-    if subprocess.run([*prefix, "true"], capture_output=True).returncode:
+    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
         unavailable("root cannot give up CAP_DAC_OVERRIDE here")
     return prefix
 

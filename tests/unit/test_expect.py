@@ -236,8 +236,36 @@ def test_printed_form_reads_back_the_same(left, comparison, right):
 
 
 fragments = st.sampled_from(
-    ["sent", "lost", ".", "loss", "p99", "(", ")", "latency", "record", '"', "\\", "<", "=", ">="]
-    + ["+", "-", "*", "/", "10", "ms", "%", "1.5", " ", "e9", "kbit/s", "reading", "µ", "٣"]
+    [
+        "sent",
+        "lost",
+        ".",
+        "loss",
+        "p99",
+        "(",
+        ")",
+        "latency",
+        "record",
+        '"',
+        "\\",
+        "<",
+        "=",
+        ">=",
+        "+",
+        "-",
+        "*",
+        "/",
+        "10",
+        "ms",
+        "%",
+        "1.5",
+        " ",
+        "e9",
+        "kbit/s",
+        "reading",
+        "µ",
+        "٣",
+    ]
 )
 
 

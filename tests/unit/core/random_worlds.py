@@ -6,6 +6,7 @@ their own random streams. Times are drawn from a few values so that ties are com
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -38,7 +39,7 @@ rated = st.fixed_dictionaries(
 def links(draw: Any, names: list[str]) -> list[dict[str, Any]]:
     """A connected graph: a chain of all nodes in some order, and a few links more."""
     chain = draw(st.permutations(names))
-    pairs = list(zip(chain, chain[1:], strict=False))
+    pairs = list(itertools.pairwise(chain))
     others = [(a, b) for a in chain for b in chain if a < b and {(a, b), (b, a)}.isdisjoint(pairs)]
     pairs += draw(st.lists(st.sampled_from(others), unique=True, max_size=3)) if others else []
     found = []

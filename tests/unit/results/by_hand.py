@@ -106,21 +106,46 @@ def write_database(connection, *, messages=MESSAGES, measurements=MEASUREMENTS, 
         payload = json.dumps({"from": id})
         connection.execute(
             "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?)",
-            (at * MS, order[source], int(number), order[to], kinds[kind], size, payload)
-            + (sent * MS, fates[fate]),
+            (
+                at * MS,
+                order[source],
+                int(number),
+                order[to],
+                kinds[kind],
+                size,
+                payload,
+                sent * MS,
+                fates[fate],
+            ),
         )
         if cause or queued or waited or computed:
             because = cause.split("/") if cause else (None, None)
             connection.execute(
                 "INSERT INTO trail VALUES (?,?,?,?,?,?,?,?)",
-                (order[source], int(number), origin * MS, order.get(because[0]))
-                + (because[1] and int(because[1]), queued * MS, waited * MS, computed * MS),
+                (
+                    order[source],
+                    int(number),
+                    origin * MS,
+                    order.get(because[0]),
+                    because[1] and int(because[1]),
+                    queued * MS,
+                    waited * MS,
+                    computed * MS,
+                ),
             )
     insert(
         "INSERT INTO hop VALUES (?,?,?,?,?,?,?,?)",
         [
-            (order[id.split("/")[0]], int(id.split("/")[1]), hop, link)
-            + (entered * MS, queued * MS, transmitted * MS, arrived * MS)
+            (
+                order[id.split("/")[0]],
+                int(id.split("/")[1]),
+                hop,
+                link,
+                entered * MS,
+                queued * MS,
+                transmitted * MS,
+                arrived * MS,
+            )
             for id, hop, link, entered, queued, transmitted, arrived in HOPS
         ],
     )

@@ -47,7 +47,14 @@ def test_every_table_has_the_columns_it_promises(make_run):
     for table in TABLES:
         assert list(frames[table.name].columns) == [column.name for column in table.columns]
     lengths = {name: len(frame) for name, frame in frames.items()}
-    assert lengths == dict(messages=8, measurements=10, faults=2, links=4, nodes=4, hops=2)
+    assert lengths == {
+        "messages": 8,
+        "measurements": 10,
+        "faults": 2,
+        "links": 4,
+        "nodes": 4,
+        "hops": 2,
+    }
     texts = frames["measurements"].query("type == 'str'")
     assert list(texts["text"]) == ["busy", "idle", "busy"] and texts["value"].isna().all()
 
@@ -132,6 +139,7 @@ def read_without_write_permission(directory):
             [sys.executable, "-c", textwrap.dedent(READER), copy],
             capture_output=True,
             text=True,
+            check=False,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         )
         copy.chmod(0o755)
@@ -186,9 +194,11 @@ def test_damage_found_while_reading_is_reported(make_run):
     content = (run / "run.sqlite").read_bytes()
     page = int.from_bytes(content[16:18], "big")
     (run / "run.sqlite").write_bytes(content[:page] + b"\xff" * (len(content) - page))
-    with pytest.raises(UsageError, match=r"run\.sqlite cannot be read as a database"):
-        with open_run(run) as opened:
-            opened.connection.execute("SELECT * FROM message").fetchall()
+    with (
+        pytest.raises(UsageError, match=r"run\.sqlite cannot be read as a database"),
+        open_run(run) as opened,
+    ):
+        opened.connection.execute("SELECT * FROM message").fetchall()
 
 
 def test_runs_of_a_newer_version_are_refused(make_run):

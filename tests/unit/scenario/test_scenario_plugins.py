@@ -111,7 +111,7 @@ def test_plugins_that_contradict_each_other_are_refused(kind):
         pass
 
     Other.schema = {"type": "object", kind: {"count" if kind == "properties" else "speed": {}}}
-    with pytest.raises(UsageError, match="count|speed"):
+    with pytest.raises(UsageError, match=r"count|speed"):
         published_schema(plugins(backends={"robot": Robot(), "zombie": Other()}))
 
 
