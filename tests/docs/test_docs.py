@@ -20,7 +20,7 @@ _PACKAGING = "tests/docs/test_docs.py::test_page"
 INSTALLS: dict[str, str] = {
     f"{_VENV}'.[report]' && .venv/bin/python -m simcore scenarios/quickstart.yaml": _PACKAGING,
     f"{_VENV}'.[report]'": _PACKAGING,
-    f"{_VENV}'.[dev,report]' && .venv/bin/python -m pytest": _PACKAGING,
+    f"{_VENV}'.[dev,report]' && .venv/bin/tox -qq": "tests/unit/test_continuous_integration.py",
 }
 """Commands that install, which are not run here, and the test that runs them."""
 
