@@ -63,7 +63,9 @@ def test_entries_that_entries_and_events_make_are_handled_in_their_time(first, s
         at = calendar.current() + delay
         assert calendar.current() == env.now
         expected.append(at)
-        calendar.push((at, TIMER, 0, 0, next(numbers), lambda _: handled.append(calendar.now), None))
+        calendar.push(
+            (at, TIMER, 0, 0, next(numbers), lambda _: handled.append(calendar.now), None)
+        )
 
     def event(at, delay):
         yield env.timeout(at)

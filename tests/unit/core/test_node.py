@@ -1,6 +1,6 @@
 """Nodes: sleeping, sending, receiving, measuring, processes of their own.
 
-    a ---> b, direct network unless drawn otherwise
+a ---> b, direct network unless drawn otherwise
 """
 
 from __future__ import annotations
