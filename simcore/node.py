@@ -14,7 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import simpy
-from simpy.events import Event
+from simpy.events import PENDING, Event
 
 from simcore.calendar import TIMER
 from simcore.errors import ModelError, SendError, SimcoreError, UnitError, ZeroDelayLoop
@@ -45,7 +45,7 @@ class Moment(Event):
 
     # Events of SimPy are made in one way only, and most of what they hold is the same for all.
     _ok = True
-    _value = None
+    _value = PENDING
     kind: str | None = None
 
     def __init__(self, env: simpy.Environment) -> None:
