@@ -15,7 +15,7 @@ class Sent(NamedTuple):
     id: str = "meter/1"
     source: str = "meter"
     kind: str = "reading"
-    payload: Any = {"value": [1, 2.5, "x"]}  # noqa: RUF012
+    payload: Any = {"value": [1, 2.5, "x"]}
     size: int = 72
     sent: int = 0
 
