@@ -8,7 +8,7 @@ of the environment wakes it; it then handles all that is due.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -71,7 +71,7 @@ class Calendar:
         self._wake: _Wake | None = None
         self._spare: _Wake | None = None
         self._handler = self._handle
-        self._numbers = env.attach(self) if isinstance(env, Clock) and scale == 1 else None
+        self._clock = env if isinstance(env, Clock) and scale == 1 and env.attach(self) else None
 
     def current(self) -> int:
         """Virtual time in ns, also for code that the environment runs between two wakes."""
@@ -105,8 +105,8 @@ class Calendar:
 
     def _schedule(self, time: int) -> None:
         """Have the environment wake the calendar: by a SimPy event, unless it is a `Clock`."""
-        if self._numbers is not None:
-            self.armed_as = next(self._numbers)
+        if self._clock is not None:
+            self.armed_as = self._clock.number()
             return
         wake = self._spare or _Wake(self.env)
         self._spare = None
@@ -122,7 +122,7 @@ class Calendar:
         self.handle_instant(self.armed_for)
 
     def handle_instant(self, now: int) -> None:
-        """Handle all entries of an instant that the environment has reached."""
+        """Handle all entries of an instant that a plain environment has reached."""
         heap = self.heap
         self.armed_for = _WAKING
         self.now = now
@@ -136,14 +136,42 @@ class Calendar:
                 self._on_instant()
         finally:
             self.waking = False
-            if heap and heap[0][0] < self.end:
-                self.armed_for = time = heap[0][0]
-                if self._numbers is not None:
-                    self.armed_as = next(self._numbers)
-                else:
-                    self._schedule(time)
-            else:
-                self.armed_for = NEVER
+            self.armed_for = NEVER
+            if heap:
+                self.arm(heap[0][0])
+
+    def handle_instants(self, clock: Clock, queue: Sequence[tuple[Any, ...]]) -> None:
+        """Handle instants of a `Clock` until an event in its queue comes first.
+
+        While the queue is empty, one instant only: nothing else would end the run.
+        """
+        heap, time, number = self.heap, self.armed_for, self.armed_as
+        self.armed_for = _WAKING
+        self.waking = True
+        try:
+            while True:
+                # The clock and the instant are set, and the entries handled, right here: most
+                # instants have a single entry, and a call would cost as much again.
+                clock._now = self.now = time
+                while heap and heap[0][0] == time:
+                    entry = heappop(heap)
+                    entry[5](entry[6])
+                if self.busy:
+                    self.busy = False
+                    self._on_instant()
+                if not heap:
+                    break
+                time = heap[0][0]
+                number = clock.number()
+                if time >= self.end or not queue:
+                    break
+                first = queue[0]
+                if first[0] <= time and (first[0] < time or first[1:3] < (URGENT, number)):
+                    break
+        finally:
+            self.waking = False
+            self.armed_for = heap[0][0] if heap and heap[0][0] < self.end else NEVER
+            self.armed_as = number
 
     def handle_due(self) -> None:
         """Handle what was entered for the present instant after its wake."""

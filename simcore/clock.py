@@ -8,8 +8,8 @@ as on a plain environment; only the cost is lower. A user's own environment stay
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from simpy import Environment
 from simpy.core import Infinity, SimTime
@@ -27,8 +27,8 @@ class Wakes(Protocol):
     armed_for: int
     armed_as: int
 
-    def handle_instant(self, now: int) -> None:
-        """Handle all that is due at `now` (ns)."""
+    def handle_instants(self, clock: Clock, queue: Sequence[tuple[Any, ...]]) -> None:
+        """Handle the next instant and, while none of the queue comes first, those after it."""
 
 
 class _Nobody:
@@ -38,7 +38,7 @@ class _Nobody:
     armed_as = 0
 
     @staticmethod
-    def handle_instant(now: int) -> None:
+    def handle_instants(clock: Clock, queue: Sequence[tuple[Any, ...]]) -> None:
         """Nothing is ever due."""
 
 
@@ -47,36 +47,36 @@ class Clock(Environment):
 
     _wakes: Wakes | type[_Nobody] = _Nobody
 
-    def attach(self, wakes: Wakes) -> Iterator[int] | None:
+    def __init__(self) -> None:
+        super().__init__()
+        self.number: Callable[[], int] = self._eid.__next__
+        """Draws the number of the next event."""
+
+    def attach(self, wakes: Wakes) -> bool:
         """Take wakes from a calendar, if there is none yet and time has not begun.
 
         Returns:
-            The numbers that the calendar gives its wakes; None: it is to use events.
+            Whether they are taken; if not, the calendar is to use events.
         """
         if self._wakes is not _Nobody or self._now:
-            return None
+            return False
         self._wakes = wakes
-        return self._eid
+        return True
 
     def peek(self) -> SimTime:
         """Time of the next event, a wake included."""
-        time = self._wakes.armed_for
-        return min(super().peek(), time) if time != NEVER else super().peek()
+        time, queued = self._wakes.armed_for, super().peek()
+        return min(queued, time) if 0 <= time < NEVER else queued  # below 0: it is being handled
 
     def step(self) -> None:
         """Process the next event, and all wakes that come before it."""
         queue, wakes = self._queue, self._wakes
-        if not queue and wakes.armed_for < NEVER:
-            self._now = wakes.armed_for
-            wakes.handle_instant(wakes.armed_for)
+        time = wakes.armed_for
+        if not queue and time < NEVER:
+            wakes.handle_instants(self, queue)
             return
-        while queue:
-            time = wakes.armed_for
+        if time < NEVER:
             first = queue[0]
-            if first[0] < time or (first[0] == time and first[1:3] < (URGENT, wakes.armed_as)):
-                break
-            if time == NEVER:  # what is left may lie beyond it, as a timeout without end
-                break
-            self._now = time
-            wakes.handle_instant(time)
+            if first[0] > time or (first[0] == time and first[1:3] > (URGENT, wakes.armed_as)):
+                wakes.handle_instants(self, queue)
         super().step()

@@ -62,6 +62,9 @@ class Moment(Event):
                 callback(self)
 
 
+_happen = Moment.happen
+
+
 class Node:
     """A named element of the scenario that sends and receives messages.
 
@@ -115,7 +118,8 @@ class Node:
     @property
     def now(self) -> int:
         """Virtual time in nanoseconds."""
-        return self._calendar.current()
+        calendar = self._calendar
+        return calendar.now if calendar.waking else calendar.current()
 
     def sleep(self, time: str | int) -> Event:
         """An event that happens after a duration: `yield node.sleep("1s")`.
@@ -132,11 +136,10 @@ class Node:
         moment = Moment(self.env)
         self._timers = number = self._timers + 1
         if span:
-            heappush(
-                calendar.heap, (now + span, TIMER, 0, self.order, number, moment.happen, None)
-            )
-            if now + span < calendar.armed_for:
-                calendar.arm(now + span)
+            time = now + span
+            heappush(calendar.heap, (time, TIMER, 0, self.order, number, _happen, moment))
+            if time < calendar.armed_for:
+                calendar.arm(time)
         else:
             depth = self._depth + 1 if self._instant == now else 1
             late = (moment, now, depth)
