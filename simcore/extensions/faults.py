@@ -214,7 +214,7 @@ def _effects(federation: Federation, fault: Mapping[str, Any]) -> list[_Effect]:
     existing = network.lookahead()
     ends = [[spec.name for spec in federation.scenario.select(name)] for name in fault["link"]]
     pairs = [(a, b) for a in ends[0] for b in ends[1]]
-    for source, destination in [*pairs, *((b, a) for a, b in pairs)]:
+    for source, destination in dict.fromkeys([*pairs, *((b, a) for a, b in pairs)]):
         if (source, destination) in existing:
             link = (source, destination, disturbance)
             effects.append(
