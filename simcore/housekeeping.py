@@ -25,7 +25,7 @@ from simcore.errors import ExitCode, Interrupted
 if TYPE_CHECKING:
     from simcore.federation import Federation
 
-_PERIOD = 0.02
+_PERIOD = 0.005
 _FLUSH_EVERY = 1.0
 _OWN = (str(Path(__file__).parent) + os.sep, str(Path(simpy.__file__).parent) + os.sep)
 _LIBRARY = (sysconfig.get_path("stdlib") + os.sep, sysconfig.get_path("purelib") + os.sep, "<")
