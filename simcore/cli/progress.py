@@ -66,5 +66,5 @@ class Progress:
             self._bar.update(self._task, completed=now, virtual=virtual, speed=pace)
         elif self._enabled and wall - self._shown >= _PLAIN_EVERY:
             self._shown = wall
-            left = (self._duration - now) / 1e9 / speed if speed else float("inf")
-            click.echo(f"{self._name}: {virtual}, {pace}, {left:.0f} s left", err=True)
+            left = f", {(self._duration - now) / 1e9 / speed:.0f} s left" if speed else ""
+            click.echo(f"{self._name}: {virtual}, {pace}{left}", err=True)

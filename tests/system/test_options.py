@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import PATIENCE, Project
+from support import PATIENCE, Project, heeding_modes
 
 from simcore import open_run
 from simcore.errors import ExitCode
@@ -67,6 +67,13 @@ def test_invalid_scenario_names_every_problem_and_starts_nothing(project: Projec
     assert "bad.yaml:4:" in ended.err
     assert "2 problems; nothing was started" in ended.err
     assert not (project.path / "run").exists()
+
+
+def test_scenario_that_may_not_be_read(project: Project) -> None:
+    (project.path / "scenario.yaml").chmod(0)
+    ended = project.simcore("scenario.yaml", prefix=heeding_modes())
+    assert ended.code == 2
+    assert ended.err.startswith("scenario.yaml: cannot be read: Permission denied\n")
 
 
 def test_overrides_change_the_run_and_are_kept_with_it(project: Project) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Project, require, unavailable
+from support import Project, heeding_modes, require
 
 from simcore import open_run
 
@@ -106,17 +105,6 @@ def test_full_file_system(project: Project) -> None:
         numbers = run.connection.execute("SELECT value FROM measurement ORDER BY at").fetchall()
     assert numbers == [(n,) for n in range(len(numbers))]
     assert len(numbers) > 1000
-
-
-def heeding_modes() -> list[str]:
-    """What makes a command heed file modes: nothing, or for root to give up its right not to."""
-    if os.geteuid() != 0:
-        return []
-    powers = "-dac_override,-dac_read_search"
-    prefix = [require("setpriv"), f"--bounding-set={powers}", f"--inh-caps={powers}"]
-    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
-        unavailable("root cannot give up CAP_DAC_OVERRIDE here")
-    return prefix
 
 
 def test_directory_without_the_right_to_write(project: Project) -> None:

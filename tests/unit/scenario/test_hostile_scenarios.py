@@ -130,13 +130,6 @@ def test_a_directory(tmp_path):
     assert file_messages(tmp_path) == ["is a directory; name the scenario file in it"]
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_file(tmp_path):
-    path = tmp_path / "s.yaml"
-    path.touch(mode=0)
-    assert file_messages(path) == ["cannot be read: Permission denied"]
-
-
 TEXT = HEAD + "description: gr\u00fc\u00df\nnodes: {a: {}}\n"
 
 
