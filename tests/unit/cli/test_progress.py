@@ -1,0 +1,46 @@
+"""Progress where there is no terminal: plain lines, now and then, on standard error."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from simcore.cli import progress
+from simcore.cli.progress import Progress
+
+LINE = re.compile(r"trouble: 5 s of 10 s, [\d.,e+]+x real time, \d+ s left\n")
+
+
+def test_a_line_when_it_is_due(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "_PLAIN_EVERY", 0.0)
+    with Progress("trouble", 10 * 10**9) as shown:
+        shown.update(5 * 10**9)
+    out, err = capsys.readouterr()
+    assert out == "" and LINE.fullmatch(err)
+
+
+def test_nothing_before(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress("trouble", 10 * 10**9) as shown:
+        shown.update(5 * 10**9)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_nothing_when_quiet(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "_PLAIN_EVERY", 0.0)
+    with Progress("trouble", 10 * 10**9, enabled=False) as shown:
+        shown.update(5 * 10**9)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_at_the_very_start_the_time_left_is_unknown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "_PLAIN_EVERY", 0.0)
+    with Progress("trouble", 10 * 10**9) as shown:
+        shown.update(0)
+    assert capsys.readouterr().err == "trouble: 0 ns of 10 s, 0x real time\n"
