@@ -16,11 +16,12 @@ from pages import ROOT, PageError, Reader, blocks, matches, pages
 pytestmark = pytest.mark.docs
 
 _VENV = "python3 -m venv .venv && .venv/bin/pip install "
-_PACKAGING = "tests/docs/test_docs.py::test_page"
+_CI = "tests/docs/test_docs.py::test_ci_runs_the_test_command"
+_WHEEL = "tests/system/test_wheel.py::test_quickstart"
 INSTALLS: dict[str, str] = {
-    f"{_VENV}'.[report]' && .venv/bin/python -m simcore scenarios/quickstart.yaml": _PACKAGING,
-    f"{_VENV}'.[report]'": _PACKAGING,
-    f"{_VENV}'.[dev,report]' && .venv/bin/tox -qq": "tests/unit/test_continuous_integration.py",
+    f"{_VENV}'.[report]' && .venv/bin/python -m simcore scenarios/quickstart.yaml": _WHEEL,
+    f"{_VENV}'.[report]'": _WHEEL,
+    f"{_VENV}'.[dev,report]' && .venv/bin/tox -qq": _CI,
 }
 """Commands that install, which are not run here, and the test that runs them."""
 
@@ -90,6 +91,19 @@ def test_each_installation_is_run_by_another_test() -> None:
     for command, test in INSTALLS.items():
         path, _, name = test.partition("::")
         assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), command
+
+
+def test_ci_runs_the_test_command() -> None:
+    commands = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert [command for command in INSTALLS if command in commands and "tox" in command]
+
+
+def test_no_page_shows_where_it_was_written() -> None:
+    """A path that belongs to somebody's computer gets into an output by `write_outputs.py`."""
+    for name, page in PAGES.items():
+        assert not re.search(r"/(home|tmp|root|work|Users)/", page.read_text(encoding="utf-8")), (
+            name
+        )
 
 
 def test_links_lead_somewhere() -> None:
