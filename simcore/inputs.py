@@ -21,8 +21,8 @@ _hooked = False
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "open" and _watching:
-        path, mode = arguments[0], arguments[1]
-        if isinstance(path, (str, os.PathLike)) and (mode is None or not set(mode) & set("wax+")):
+        path, flags = arguments[0], arguments[2]  # flags tell of files opened by os.open too
+        if isinstance(path, (str, os.PathLike)) and not flags & (os.O_WRONLY | os.O_RDWR):
             for seen in _watching:
                 seen.add(os.fspath(path))
 
@@ -57,5 +57,14 @@ def digests(seen: set[str], base: Path, but: Path) -> dict[str, str]:
         if path.suffix == ".pyc":
             path = Path(source_from_cache(str(path))) if "__pycache__" in path.parts else path
         if path.is_relative_to(base) and not path.is_relative_to(but) and path.is_file():
-            found[str(path.relative_to(base))] = hashlib.sha256(path.read_bytes()).hexdigest()
+            found[str(path.relative_to(base))] = _digest(path)
     return dict(sorted(found.items()))
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file; a word in its place where the run could read it and we cannot."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return f"unreadable: {error.strerror}"

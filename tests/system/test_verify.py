@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support import Project
+from support import Project, heeding_modes
 
 MODELS = """
 import csv
@@ -145,3 +145,47 @@ def test_a_run_that_did_not_complete_cannot_be_verified(twice: Project) -> None:
     ended = twice.simcore("verify", "run")
     assert ended.code == 2
     assert "did not complete (exit reason: running)" in ended.err
+
+
+def test_an_input_that_is_gone_at_the_end_costs_no_results(twice: Project) -> None:
+    body = "\n".join(
+        (
+            "from pathlib import Path",
+            "def model(node):",
+            "    path = Path(__file__).with_name('table.csv')",
+            "    path.read_text()",
+            "    path.chmod(0)",
+            "    yield node.sleep('1ms')",
+            "    node.send('sink', 'reading')",
+        )
+    )
+    twice.write("gone.py", body)
+    ended = twice.simcore(
+        "scenario.yaml", "--out", "run", "--set=nodes.sensor.model=gone.py:model",
+        prefix=heeding_modes(),
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    manifest = json.loads((twice.path / "run" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["inputs"]["table.csv"] == "unreadable: Permission denied"
+    assert manifest["counts"]["messages"] == 1
+
+
+def test_what_a_run_writes_is_no_input(twice: Project) -> None:
+    body = "\n".join(
+        (
+            "import os",
+            "from pathlib import Path",
+            "def model(node):",
+            "    folder = Path(__file__).parent",
+            "    (folder / 'one.txt').write_text('1')",
+            "    os.close(os.open(folder / 'two.txt', os.O_CREAT | os.O_WRONLY))",
+            "    yield node.sleep('1ms')",
+        )
+    )
+    twice.write("writer.py", body)
+    ended = twice.simcore(
+        "scenario.yaml", "--out", "run", "--set=nodes.sensor.model=writer.py:model"
+    )
+    assert ended.code == 0, ended.err
+    manifest = json.loads((twice.path / "run" / "manifest.json").read_text(encoding="utf-8"))
+    assert list(manifest["inputs"]) == ["writer.py"]
