@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from simpy import Environment
-from simpy.core import Infinity, SimTime
+from simpy.core import SimTime
 from simpy.events import URGENT
 
 from simcore.units import MAX_TIME

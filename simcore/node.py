@@ -216,11 +216,15 @@ class Node:
             if message.depth > MAX_DEPTH:
                 raise loop_error(message)
         if size is not None and (type(size) is not int or size < 0):
-            raise self._send_error(f"{kind!r} to {destination}: size is {size!r}, not a number of bytes")
+            raise self._send_error(
+                f"{kind!r} to {destination}: size is {size!r}, not a number of bytes"
+            )
         path.enter(message)
         return message
 
-    def reply(self, message: Message, kind: str, payload: Any = None, *, size: int | None = None) -> Message:
+    def reply(
+        self, message: Message, kind: str, payload: Any = None, *, size: int | None = None
+    ) -> Message:
         """Send to the source of a message, naming it as the cause."""
         return self.send(message.source, kind, payload, size=size, cause=message)
 
@@ -292,7 +296,8 @@ class Node:
         federation = self.federation
         target = federation.nodes.get(destination) if isinstance(destination, str) else None
         if target is None:
-            raise self._send_error(f"to {destination!r}: there is no such node{federation.hint(destination)}")
+            hint = federation.hint(destination)
+            raise self._send_error(f"to {destination!r}: there is no such node{hint}")
         try:
             path = self._paths[destination] = federation.network.path(self, target)
         except SendError as error:
@@ -360,7 +365,9 @@ class Node:
         if isinstance(error, SimcoreError) and not isinstance(error, UnitError):
             return error
         return ModelError(
-            f"the model of {self.name} raised {type(error).__name__}: {error}", node=self.name, now=self.now
+            f"the model of {self.name} raised {type(error).__name__}: {error}",
+            node=self.name,
+            now=self.now,
         )
 
     def owns(self, generator: object) -> bool:
