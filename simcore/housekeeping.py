@@ -121,7 +121,7 @@ class Housekeeper:
 def _package_folder(plugin: object) -> str:
     """The folder of the package that a plug-in comes from."""
     package = sys.modules[type(plugin).__module__.partition(".")[0]]
-    return str(Path(package.__file__ or "").parent) + os.sep
+    return str(Path(getattr(package, "__file__", None) or "").parent) + os.sep
 
 
 def _is_own(frame: FrameType | None, own: tuple[str, ...], users: str) -> bool:

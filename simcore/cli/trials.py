@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from simcore.cli.console import make_console
-from simcore.errors import ExitCode, Interrupted
+from simcore.errors import ExitCode
 from simcore.experiments import record
 from simcore.experiments.figures import COUNT, SHARE, Metric, aligned
 from simcore.experiments.statistics import Estimate, estimates, student_t
@@ -142,5 +142,5 @@ def command(
         run_all(planned, parallel=min(count, jobs or _cores()), done=done)
     except KeyboardInterrupt:
         keep()
-        raise Interrupted(ExitCode.INTERRUPTED) from None
+        raise  # the command line knows which signal it was
     return _report(out, ended, keep())

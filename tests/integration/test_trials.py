@@ -247,6 +247,19 @@ def test_ctrl_c_leaves_no_process_and_keeps_what_is_done(scenario: Path) -> None
         hanging.clear()
 
 
+def test_sigterm_leaves_no_process_and_keeps_what_is_done(scenario: Path) -> None:
+    hanging = Hanging(scenario)
+    try:
+        hanging.process.terminate()
+        output, _ = hanging.process.communicate(timeout=PATIENCE)
+        assert hanging.process.returncode == ExitCode.TERMINATED, output
+        assert "Traceback" not in output
+        assert hanging.read() == ""
+        assert document(scenario.parent / "out")["wanted"] == 3
+    finally:
+        hanging.clear()
+
+
 def test_killing_the_parent_ends_the_trials(scenario: Path) -> None:
     hanging = Hanging(scenario)
     try:
