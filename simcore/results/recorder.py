@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from math import isfinite
 from operator import itemgetter
 from pathlib import Path
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from simcore.node import Node
     from simcore.scenario.model import NodeSpec
 
-BUFFER = 2048
+BUFFER = 1024
 """Messages that are held before they are written."""
 
 TABLES = """
@@ -79,6 +80,10 @@ CREATE INDEX IF NOT EXISTS hop_id ON hop(source, number);
 
 _MESSAGE_COLUMNS = 9
 _INSERT_MESSAGE = "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?)"
+
+# Most of what a row costs in SQLite is one execution of a statement, so many rows share one.
+_BLOCK = 32
+_INSERT_BLOCK = _INSERT_MESSAGE + ",(?,?,?,?,?,?,?,?,?)" * (_BLOCK - 1)
 
 
 def create_tables(connection: sqlite3.Connection) -> None:
@@ -227,7 +232,7 @@ class Recorder:
         self.digest.update(FAULT, faults)
         self._write(
             [
-                (_INSERT_MESSAGE, rows),
+                *_in_blocks(rows),
                 ("INSERT INTO trail VALUES (?,?,?,?,?,?,?,?)", trails),
                 ("INSERT INTO hop VALUES (?,?,?,?,?,?,?,?)", hops),
                 ("INSERT INTO measurement VALUES (?,?,?,?,?,?)", measurements),
@@ -311,6 +316,13 @@ class Recorder:
 
 def _unwritten(error: sqlite3.Error) -> ResultsError:
     return ResultsError(f"results cannot be written: {error}; what was written before is kept")
+
+
+def _in_blocks(rows: list[tuple[Any, ...]]) -> list[tuple[str, list[tuple[Any, ...]]]]:
+    """Statements that insert messages, and what each is executed with."""
+    whole = len(rows) - len(rows) % _BLOCK
+    blocks = [tuple(chain.from_iterable(rows[at : at + _BLOCK])) for at in range(0, whole, _BLOCK)]
+    return [(_INSERT_BLOCK, blocks), (_INSERT_MESSAGE, rows[whole:])]
 
 
 def _split(rows: list[Any], horizon: int) -> tuple[list[Any], list[Any]]:
