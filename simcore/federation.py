@@ -17,6 +17,7 @@ import simpy
 from simcore.arbiter import arbiter_of
 from simcore.calendar import ARRIVAL, CONTROL, Calendar
 from simcore.clock import Clock
+from simcore.collection import paused
 from simcore.errors import ExitCode, ModelError, ResultsError, SendError, SimcoreError, UsageError
 from simcore.message import Fate, Message
 from simcore.plugins import Plugins
@@ -114,6 +115,7 @@ class Federation:
                 self.archive.discard()  # nothing was started, so nothing is to be looked at
             raise
 
+    @paused()  # what it makes is there to stay
     def _build(self) -> None:
         scenario, plugins = self.scenario, self.plugins
         self._nodes: dict[str, Node] = {}
@@ -170,6 +172,7 @@ class Federation:
             if further is not error:
                 error.add_note(f"and then {type(further).__name__}: {further}")
 
+    @paused()  # all nodes are still there, and what it makes is written at once
     def _close(self, end: int, error: BaseException | None) -> str:
         if self.closed:
             return self.digest or ""
