@@ -6,7 +6,9 @@ The file's folder is importable while it loads, so that a model may import its n
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -26,17 +28,23 @@ def load_object(reference: str, base: Path) -> Any:
         UsageError: no such file or name, or the file raises when it is imported.
     """
     file, _, name = reference.rpartition(":")
-    path = (base / file).resolve()
-    module = _load_module(path, reference)
+    path, module_name = _place(os.path.abspath(base), file)
+    module = _load_module(path, module_name, reference)
     try:
         return getattr(module, name)
     except AttributeError:
         raise UsageError(f"{reference}: {path.name} has no {name!r}") from None
 
 
-def _load_module(path: Path, reference: str) -> ModuleType:
-    # One module per file and process, under a name that no installed package has.
-    name = f"_simcore_model_{sha256(str(path).encode()).hexdigest()[:12]}_{path.stem}"
+@lru_cache(maxsize=256)  # asked for each of ten thousand nodes, and a look at the disk each time
+def _place(folder: str, file: str) -> tuple[Path, str]:
+    """Where a file is, and the name of its module, which no installed package has."""
+    path = Path(folder, file).resolve()
+    return path, f"_simcore_model_{sha256(str(path).encode()).hexdigest()[:12]}_{path.stem}"
+
+
+def _load_module(path: Path, name: str, reference: str) -> ModuleType:
+    # One module per file and process.
     module = sys.modules.get(name)
     if module is not None:
         return module
