@@ -87,5 +87,5 @@ class Ledger:
 
     def on_message(self, ctx, msg):
         result = msg.payload
-        ctx.record("correct", result["digit"] == int(self.truth[result["index"]]))
+        ctx.record("accuracy", result["digit"] == int(self.truth[result["index"]]))
         ctx.send(result["meter"], kind="ack", payload={"index": result["index"]}, size=16)

@@ -94,7 +94,7 @@ _EXPECT: Mapping[str, Any] = {
     },
     "default": [],
     "examples": [
-        ["delivered / sent >= 98%", "p99(latency.reading) <= 150ms", "mean(record.correct) > 0.9"]
+        ["delivered / sent >= 98%", "p99(latency.reading) <= 150ms", "mean(record.accuracy) > 0.9"]
     ],
 }
 

@@ -105,7 +105,7 @@ def test_quickstart_sends_images_of_the_test_half_and_no_label(runs: dict[str, R
         run, "SELECT at, payload FROM messages WHERE kind = 'result' AND fate = 'delivered'"
     )
     correct = [truth[(p := json.loads(text))["index"]][64] == p["digit"] for _, text in results]
-    recorded = rows(run, "SELECT value FROM measurement WHERE name = 'correct' ORDER BY rowid")
+    recorded = rows(run, "SELECT value FROM measurement WHERE name = 'accuracy' ORDER BY rowid")
     assert sorted(recorded) == sorted(map(int, correct))
     assert 0.8 < sum(correct) / len(correct) < 0.95
 
