@@ -1,11 +1,11 @@
 """Losses against theory: independent, and in bursts by the Gilbert-Elliott model.
 
-    source --- lossy ---> sink
+source --- lossy ---> sink
 """
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import pytest
 from replications import confirm, replicate
@@ -75,14 +75,12 @@ def test_gilbert_elliott():
     def run(seed):
         model = {"good_to_bad": p, "bad_to_good": r, "loss_good": k, "loss_bad": h}
         fates = lost(model, seed)
-        pairs = sum(a and b for a, b in zip(fates, fates[1:], strict=False))
+        pairs = sum(a and b for a, b in pairwise(fates))
         return sum(fates) / NUMBER, pairs / (NUMBER - 1)
 
     rate, pairs = replicate(run)
     confirm(good * k + bad * h, rate, within=0.10)
-    confirm(
-        good * k * ((1 - p) * k + p * h) + bad * h * (r * k + (1 - r) * h), pairs, within=0.15
-    )
+    confirm(good * k * ((1 - p) * k + p * h) + bad * h * (r * k + (1 - r) * h), pairs, within=0.15)
 
 
 def mean(values):

@@ -1,6 +1,6 @@
 """Federations inside a user's own SimPy model.
 
-    till ---> warehouse     direct network, or a link of 2 ms
+till ---> warehouse     direct network, or a link of 2 ms
 """
 
 from __future__ import annotations
@@ -172,12 +172,17 @@ def test_a_process_of_the_user_may_close_the_run():
 
 def test_an_exception_inside_with_keeps_what_happened(tmp_path):
     env = simpy.Environment()
-    with pytest.raises(ZeroDivisionError):
-        with Federation(shop(), env, out=tmp_path / "run", plugins=PLUGINS) as federation:
+    federation = Federation(shop(), env, out=tmp_path / "run", plugins=PLUGINS)
+
+    def session():
+        with federation:
             federation.nodes["till"].send("warehouse", "order")
             env.run(until=5 * MS)
             federation.nodes["till"].record("last words", "at this very instant")
             raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError):
+        session()
     assert federation.closed
     assert federation.archive.manifest["exit"]["reason"] == "error"
     assert federation.archive.manifest["exit"]["message"] == "ZeroDivisionError: mine"
@@ -190,10 +195,9 @@ def test_a_model_that_fails_ends_the_users_run_with_its_name():
         yield node.sleep("3ms")
         raise OSError("broken")
 
-    env = simpy.Environment()
+    federation = Federation(shop(warehouse=broken), simpy.Environment(), plugins=PLUGINS)
     with pytest.raises(ModelError, match="warehouse raised OSError: broken") as caught:
-        with Federation(shop(warehouse=broken), env, plugins=PLUGINS):
-            env.run(until=S)
+        federation.run()
     assert (caught.value.node, caught.value.now) == ("warehouse", 3 * MS)
 
 
@@ -214,9 +218,10 @@ def test_errors_in_the_users_own_processes_say_node_and_time():
         (endless, ZeroDelayLoop, "\n  till --sleep--> till"),
     ]:
         env = simpy.Environment()
-        with pytest.raises(error) as caught, Federation(shop(), env, plugins=PLUGINS) as federation:
-            env.process(process(federation.nodes["till"]))
-            env.run(until=S)
+        federation = Federation(shop(), env, plugins=PLUGINS)
+        env.process(process(federation.nodes["till"]))
+        with pytest.raises(error) as caught:
+            federation.run()
         assert words in str(caught.value)
         assert (caught.value.node, caught.value.now) == ("till", 3 * MS)
 

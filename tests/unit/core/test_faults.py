@@ -1,6 +1,6 @@
 """Faults: timed to the nanosecond, recorded, undone; and nothing else changes with them.
 
-    a ---> b      unless drawn otherwise
+a ---> b      unless drawn otherwise
 """
 
 from __future__ import annotations

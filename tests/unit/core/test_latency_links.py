@@ -204,7 +204,9 @@ def test_nobody_elses_messages_change_what_chance_does_to_mine():
     def of(script):
         nodes = {"a": sender((0, 0), (50, 0), (90, 0)), "m": sender(*script), "b": None}
         link = {"delay": {"exponential": "1ms"}, "loss": 0.1, "rate": "1Gbit/s", "shared": True}
-        told = play(world(nodes, [{"between": ["a", "b"], **link}, {"between": ["m", "b"], **link}]))
+        told = play(
+            world(nodes, [{"between": ["a", "b"], **link}, {"between": ["m", "b"], **link}])
+        )
         return [m for m in told.messages() if m[1].startswith("a/")]
 
     assert of([]) == of([(i, 1) for i in range(100)])

@@ -19,7 +19,7 @@ def same(told, expected):
     assert told.digest == expected.digest
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(worlds())
 def test_twice_and_on_a_plain_environment(make):
     expected = play(make())
@@ -27,7 +27,7 @@ def test_twice_and_on_a_plain_environment(make):
     same(play(make(), env=simpy.Environment()), expected)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(worlds(), st.lists(st.integers(1, END - 1), max_size=8), st.booleans())
 def test_in_slices(make, cuts, plain):
     """Cut anywhere, also at the very instants at which something happens."""
@@ -64,7 +64,7 @@ def test_in_other_units_and_from_another_time(make, unit, start):
     same(told, play(make()))
 
 
-@settings(max_examples=30)
+@settings(max_examples=25)
 @given(worlds(), st.lists(st.floats(0.001, 5.999), max_size=5))
 def test_float_slices_of_integer_nanoseconds(make, cuts):
     def drive(federation):
@@ -104,7 +104,7 @@ def test_beside_a_second_federation(make, other, lead, kind):
     assert (first.digest, second.digest) == (expected.digest, beside.digest)
 
 
-@settings(max_examples=30)
+@settings(max_examples=25)
 @given(worlds(), st.integers(1, END))
 def test_a_run_closed_early_is_the_beginning_of_the_whole(make, end):
     """Everything before the end is the same; what was under way is in flight."""
