@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from support import Project, Started
+from trouble import MODELS, SCENARIO
 
 from simcore import open_run
 
@@ -140,8 +141,6 @@ def test_signal_while_model_files_are_imported(
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """All rows of the run that the killed ones were to become."""
-    from conftest import MODELS, SCENARIO  # type: ignore[import-not-found]
-
     project = Project(tmp_path_factory.mktemp("whole"))
     project.write("models.py", MODELS)
     project.write("scenario.yaml", SCENARIO)
