@@ -13,7 +13,6 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
 YOUNG = 20_000
 """Objects that are made, beyond those that end, before the collector looks at them."""
 

@@ -2,10 +2,10 @@
 
 import pytest
 import simpy
+from worlds import PLUGINS, one_way, world
 
 from simcore.arbiter import Arbiter
 from simcore.federation import Federation
-from worlds import PLUGINS, one_way, world
 
 
 def sensor(node):
