@@ -188,7 +188,7 @@ def _no_run(path: Path) -> UsageError:
 def _example(directory: Path) -> str:
     runs = _runs_in(directory)
     if runs:
-        return f"; it holds {len(runs)} runs, for example {directory / runs[-1]}"
+        return f"; runs in it: {len(runs)}, for example {directory / runs[-1]}"
     return "; give the directory that `python -m simcore run` printed at its end"
 
 

@@ -25,6 +25,8 @@ WIDE = 110
 MOST_FLOWS, MOST_MEASUREMENTS, MOST_LINKS, MOST_FAULTS = 15, 20, 10, 10
 BUSY = 0.5
 """Utilisation above which a link is worth a look."""
+LOSSY = (3, 0.05)
+"""Messages lost by chance, and their share, from which a link is worth a look."""
 
 
 def print_summary(
@@ -173,9 +175,9 @@ def _links(run: Run, console: Console) -> None:
     length = duration(run.manifest)
     rows = run.connection.execute(
         "SELECT name, busy, entered, loss, queue_full, link_down, queue_mean, queue_max FROM link "
-        "WHERE loss + queue_full + link_down > 0 OR busy > ? "
+        "WHERE queue_full + link_down > 0 OR busy > ? OR (loss >= ? AND loss > ? * entered) "
         "ORDER BY loss + queue_full + link_down DESC, busy DESC, rowid",
-        (BUSY * length,),
+        (BUSY * length, *LOSSY),
     ).fetchall()
     if not rows:
         return

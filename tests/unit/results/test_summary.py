@@ -57,7 +57,6 @@ def test_everything_on_one_screen(make_run):
         "Links worth a look",
         "link busy entered lost to queue mean/max",
         "gateway->cloud 80 % 3 33.3 % queue_full 1 1.5/4",
-        "meter-0->gateway 10 % 3 33.3 % loss 1 0.1/2",
         "",
         "Faults",
         "from to kind target",
