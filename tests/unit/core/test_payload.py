@@ -116,7 +116,7 @@ def test_numbers_of_numpy_and_enumerations_count_as_their_values(value, plain):
         ({"a": {"$b64": 1, "b": 2}}, "payload.a has the key '\\$b64'"),
         ({"a": {1, 2}}, "payload.a is a builtins.set: send JSON values"),
         (np.zeros(3), r"payload is a numpy.ndarray.*\.tolist\(\)"),
-        (object(), "payload is a builtins.object"),
+        (..., "payload is a builtins.ellipsis"),
         (1j, "payload is a builtins.complex"),
         ("\ud800", "cannot be written as JSON"),
     ],
