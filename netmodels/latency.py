@@ -54,7 +54,7 @@ class Link:
         self.destination = destination
         self.spec = spec
         self.transmitter = transmitter
-        self.disturbances: list[Disturbance] = []
+        self.disturbances: tuple[Disturbance, ...] = ()
         self.last_arrival = 0
         self.entered = 0
         self.bytes = 0
@@ -311,7 +311,7 @@ class LatencyNetwork(Network):
     def disturb(self, source: str, destination: str, disturbance: Disturbance) -> None:
         """Begin a fault; when the link goes down, what is being transmitted or waits is lost."""
         link = self._named(source, destination)
-        link.disturbances.append(disturbance)
+        link.disturbances += (disturbance,)
         if disturbance.down and link.transmitter is not None:
             for message in link.transmitter.drop(self.calendar.current(), link):
                 if not message.fate:  # chance may have lost it already
@@ -319,7 +319,9 @@ class LatencyNetwork(Network):
 
     def restore(self, source: str, destination: str, disturbance: Disturbance) -> None:
         """End a fault."""
-        self._named(source, destination).disturbances.remove(disturbance)
+        link = self._named(source, destination)
+        ended = link.disturbances.index(disturbance)
+        link.disturbances = link.disturbances[:ended] + link.disturbances[ended + 1 :]
 
     def _named(self, source: str, destination: str) -> Link:
         nodes = self.federation.nodes

@@ -31,10 +31,13 @@ def transit(loss: Loss, delay: Distribution, rng: Random) -> Transit:
     """What chance does to the messages of one source on one link: loss first, then delay."""
     draw = rng.random
     if isinstance(loss, float) and loss > 0 and delay.kind == "exponential":
-        # The common case in one function: it is called once per message.
-        low, scale = delay.minimum, delay.values[0]
-
-        def lossy_exponential() -> int:
+        # The common case, called once per message: one function, and its values in one place.
+        def lossy_exponential(
+            draw: Callable[[], float] = draw,
+            loss: float = loss,
+            low: int = delay.minimum,
+            scale: float = delay.values[0],
+        ) -> int:
             return LOST if draw() < loss else low + int(0.5 - log(1.0 - draw()) * scale)
 
         return lossy_exponential

@@ -80,9 +80,9 @@ class Node:
     """
 
     __slots__ = (
-        "_calendar", "_depth", "_inbox", "_instant", "_measured", "_model", "_outages", "_parent",
-        "_paths", "_receivers", "_running", "_streams", "_timers", "config", "down", "env",
-        "federation", "group", "index", "name", "order", "sent", "tier",
+        "_calendar", "_depth", "_destination", "_inbox", "_instant", "_measured", "_model",
+        "_outages", "_parent", "_path", "_paths", "_receivers", "_running", "_streams", "_timers",
+        "config", "down", "env", "federation", "group", "index", "name", "order", "sent", "tier",
     )  # fmt: skip
 
     def __init__(self, federation: Federation, spec: NodeSpec, model: Model | None = None) -> None:
@@ -99,6 +99,8 @@ class Node:
         self._model = model
         self._calendar = federation.calendar
         self._paths: dict[str, Path] = {}
+        self._path: Path | None = None
+        self._destination = ""
         self._inbox: deque[Message] = deque()
         self._receivers: list[Moment] = []
         self._running: list[Generator[Event, Any, Any]] = []
@@ -186,7 +188,10 @@ class Node:
         """
         calendar = self._calendar
         now = calendar.now if calendar.waking else calendar.current()
-        path = self._paths.get(destination) or self._find_path(destination)
+        # Nodes mostly send where they sent before; a dictionary for each is memory far away.
+        path = self._path if destination is self._destination else None
+        if path is None:
+            path = self._find_path(destination)
         try:
             text = freeze(payload)
         except PayloadError as error:
@@ -200,7 +205,7 @@ class Node:
             number,
             receiver.order,
             federation.kinds.get(kind) or federation.kind_number(kind, self.name),
-            len(text) if size is None and text.isascii() else size_of(text, size),
+            size if size is not None else len(text) if text.isascii() else size_of(text),
             text,
             now,
             0,
@@ -293,6 +298,11 @@ class Node:
         self._inbox.append(message)
 
     def _find_path(self, destination: str) -> Path:
+        path = self._paths.get(destination) or self._make_path(destination)
+        self._destination, self._path = destination, path
+        return path
+
+    def _make_path(self, destination: str) -> Path:
         federation = self.federation
         target = federation.nodes.get(destination) if isinstance(destination, str) else None
         if target is None:
