@@ -70,7 +70,7 @@ def latency_cdf(series: Sequence[tuple[str, Ints]]) -> str:
                 label=show.label(name),
             )
         if positive and wide:
-            axes.set_xscale("log")
+            _plain_log(axes)
         axes.set_xlabel(f"latency [{unit}]")
         axes.set_ylabel("share of delivered messages")
         axes.set_ylim(0, 1.02)
@@ -134,6 +134,15 @@ def _curve(values: Ints) -> tuple[Any, Any]:
         return x, np.arange(1, len(x) + 1) / len(x)
     shares = np.linspace(0, 1, _POINTS)
     return np.quantile(values, shares), shares
+
+
+def _plain_log(axes: Axes) -> None:
+    """A logarithmic axis whose ticks say 0.01 where matplotlib would write 10^-2 in TeX."""
+    from matplotlib.ticker import FormatStrFormatter, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _unit(largest: float) -> tuple[float, str]:

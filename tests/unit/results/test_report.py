@@ -113,6 +113,24 @@ def test_figures_are_well_formed_and_grey(make_run):
             assert colour[:2] == colour[2:4] == colour[4:]
 
 
+@pytest.mark.parametrize("slowest", [20, 200_000])
+def test_axes_are_labelled_in_plain_numbers(make_run, slowest):
+    rows = [
+        (f"meter-0/{n}", "gateway", "reading", 9, 1, 1 + took, "delivered", None, 1, 0, 0, 0)
+        for n, took in ((1, 2), (2, slowest))
+    ]
+    text = render(make_run(messages=rows))
+    assert "mathdefault" not in text and "$" not in text
+    assert ("log" if slowest > 200 else "linear") == _scale_of_first_figure(text)
+
+
+def _scale_of_first_figure(text):
+    """By the numbers at its axis, which are those of both axes together."""
+    first = ElementTree.fromstring(re.search(r"<svg.*?</svg>", text, flags=re.DOTALL)[0])
+    labels = {"".join(e.itertext()) for e in first.iter("{http://www.w3.org/2000/svg}text")}
+    return "log" if {"0.01", "0.1", "1", "10", "100"} <= labels else "linear"
+
+
 def test_names_from_models_cannot_break_the_page(make_run):
     evil = "<script>alert(1)</script> $x_{$ & \x1b"
     row = ("meter-0/1", "cloud", evil, 1, 1, 2, "delivered", None, 1, 0, 0, 0)
