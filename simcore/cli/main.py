@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from simcore.cli.pipes import outlive_readers
 from simcore.errors import ExitCode, ScenarioError, SimcoreError
 from simcore.stopping import signals
 
@@ -113,6 +114,7 @@ def cli() -> None:
 
 def main(argv: list[str] | None = None) -> Any:
     """Run the command line; exits the process with the documented code."""
+    outlive_readers()
     try:
         code = _invoke(argv)
     except SimcoreError as error:

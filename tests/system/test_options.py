@@ -173,6 +173,31 @@ def test_a_pipe_gets_no_bar_and_no_colours(project: Project) -> None:
     assert "python -m simcore report runs/trouble-1\n" in ended.out
 
 
+@pytest.mark.parametrize(
+    ("closed", "unbuffered"), [(["stdout"], ""), (["stdout", "stderr"], "1")], ids=["out", "both"]
+)
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["scenario.yaml", "--until", "10ms"], 0),
+        (["scenario.yaml", "--until", "10ms", "--set=expect=[sent < 1]"], 1),
+        (["--help"], 0),
+        (["scenario.yaml", "--set=nodes.sensor.config={at: 5, happens: raises}"], 3),
+    ],
+)
+def test_a_reader_that_leaves_changes_no_exit_code(
+    project: Project, options: Sequence[str], code: int, closed: Sequence[str], unbuffered: str
+) -> None:
+    project.environment["PYTHONUNBUFFERED"] = unbuffered
+    reader, writer = os.pipe()
+    os.close(reader)  # gone before the first line
+    ended = project.simcore(*options, **dict.fromkeys(closed, writer))
+    os.close(writer)
+    assert ended.code == code
+    assert "BrokenPipe" not in ended.err
+    assert ("ValueError: the sensor is on fire" in ended.err) == (code == 3 and not unbuffered)
+
+
 def test_a_terminal_gets_a_bar_with_virtual_time(project: Project) -> None:
     options = ["--set=nodes.sensor.config.at=4999", "--set=nodes.sensor.config.happens=waits"]
     ours, theirs = pty.openpty()
