@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -39,14 +39,14 @@ def outlive_readers() -> None:
         sys.stderr = _outliving(sys.stderr)
 
 
-def _outliving(stream: TextIO) -> TextIO:
+def _outliving(stream: TextIO | None) -> Any:
     if not isinstance(stream, io.TextIOWrapper):  # None where the process has no such stream
         return stream
     stream.flush()
     raw = _Pipe(stream.fileno(), "w", closefd=False)
     buffered = isinstance(stream.buffer, io.BufferedWriter)  # not with PYTHONUNBUFFERED
     return io.TextIOWrapper(
-        io.BufferedWriter(raw) if buffered else raw,  # type: ignore[arg-type]
+        io.BufferedWriter(raw) if buffered else raw,
         encoding=stream.encoding,
         errors=stream.errors,
         line_buffering=stream.line_buffering,
