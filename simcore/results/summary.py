@@ -15,7 +15,7 @@ from rich.text import Text
 
 from simcore.expect import Outcome
 from simcore.results import show
-from simcore.results.faults import spans
+from simcore.results.faults import bundles
 from simcore.results.metrics import Flow, Metrics
 from simcore.results.store import Run, duration
 
@@ -193,7 +193,7 @@ def _links(run: Run, console: Console) -> None:
 
 
 def _faults(run: Run, console: Console) -> None:
-    found = spans(run.connection)
+    found = bundles(run.connection)
     if not found:
         return
     table = _table("Faults", "from >", "to >", "kind", "target")

@@ -107,6 +107,45 @@ def test_many_flows_are_cut_to_the_busiest(make_run):
     assert "... and 8 more flows" in text and "reading" in text
 
 
+@pytest.mark.parametrize(
+    ("targets", "shown"),
+    [
+        (["meter-0->gateway", "meter-1->gateway"], ["meter-* -> gateway (2 links)"]),
+        (["gateway->meter-0", "gateway->meter-1"], ["gateway -> meter-* (2 links)"]),
+        (
+            ["meter-0->gateway", "meter-1->gateway", "gateway->meter-0", "gateway->meter-1"],
+            ["meter-* <-> gateway (4 links)"],
+        ),
+        (["meter-0->meter-1", "meter-1->meter-0"], ["meter-* <-> meter-* (2 links)"]),
+        (["gateway->cloud", "cloud->gateway"], ["gateway <-> cloud (2 links)"]),
+        (["meter-0", "meter-1"], ["meter-* (2 nodes)"]),
+        (["meter-0", "gateway"], ["meter-0", "gateway"]),
+        (["meter-0->gateway", "gateway->cloud"], ["meter-0->gateway", "gateway->cloud"]),
+        (["no-node", "no-other"], ["no-node", "no-other"]),
+    ],
+)
+def test_a_fault_of_a_group_is_one_row(make_run, targets, shown):
+    faults = [
+        (at, number, phase, "fault", target, "{}")
+        for at, phase in ((150, "begin"), (200, "end"))
+        for number, target in enumerate(targets, at)
+    ]
+    lines = squeezed(summary(make_run(faults=faults)))
+    first = lines.index("from to kind target") + 1
+    assert lines[first : first + len(shown)] == [f"150 ms 200 ms fault {name}" for name in shown]
+    assert lines[first + len(shown)] == ""
+
+
+def test_faults_that_end_apart_are_apart(make_run):
+    faults = [
+        (150, 1, "begin", "node_crash", "meter-0", "{}"),
+        (150, 2, "begin", "node_crash", "meter-1", "{}"),
+        (200, 3, "end", "node_crash", "meter-0", "{}"),
+    ]
+    lines = squeezed(summary(make_run(faults=faults)))
+    assert "150 ms 200 ms node_crash meter-0" in lines and "150 ms - node_crash meter-1" in lines
+
+
 def test_markup_and_control_characters_in_kinds_are_harmless(make_run):
     row = ("meter-0/1", "cloud", "[red]\x1b[2J\n", 1, 1, 2, "delivered", None, 1, 0, 0, 0)
     text = summary(make_run(messages=[row]))
