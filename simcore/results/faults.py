@@ -63,7 +63,8 @@ def _together(targets: list[str], groups: Mapping[str, str]) -> str:
     if len(columns) == 1:
         return f"{_side(columns[0], groups)} ({len(targets)} nodes)"
     there, back = (groups.get(name, name) for name in targets[0].split("->"))
-    both = any(f"{end}->{begin}" in targets for begin, end in zip(*columns, strict=True))
+    known = set(targets)
+    both = any(f"{end}->{begin}" in known for begin, end in zip(*columns, strict=True))
     if both and there != back:  # the names at each end, whichever way the link goes
         named = [name for column in columns for name in column]
         columns = [tuple(n for n in named if groups.get(n, n) == end) for end in (there, back)]

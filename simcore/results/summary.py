@@ -6,8 +6,10 @@ must fit on a screen. Long lists are cut; `report` and `export` have everything.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import islice
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice, product
 
 from rich.console import Console
 from rich.table import Table
@@ -171,25 +173,88 @@ def _measurements(figures: Metrics, console: Console) -> None:
     _show(table, console, len(figures.measurements) - MOST_MEASUREMENTS, "measurement")
 
 
+@dataclass(slots=True)
+class _Carrier:
+    """A link, or all links of one shared medium that are worth a look."""
+
+    name: str
+    busy: int
+    entered: int
+    lost: Counter[str]
+    queue_mean: float
+    queue_max: int
+
+
 def _links(run: Run, console: Console) -> None:
     length = duration(run.manifest)
-    rows = run.connection.execute(
-        "SELECT name, busy, entered, loss, queue_full, link_down, queue_mean, queue_max FROM link "
-        "WHERE queue_full + link_down > 0 OR busy > ? OR (loss >= ? AND loss > ? * entered) "
-        "ORDER BY loss + queue_full + link_down DESC, busy DESC, rowid",
-        (BUSY * length, *LOSSY),
-    ).fetchall()
-    if not rows:
+    found = _worth_a_look(run, length)
+    if not found:
         return
     table = _table(
         "Links worth a look", "link", "busy >", "entered >", "lost >", "to", "queue mean/max >"
     )
-    for name, busy, entered, loss, full, down, mean, longest in rows[:MOST_LINKS]:
-        lost = {"loss": loss, "queue_full": full, "link_down": down}
-        why = ", ".join(f"{reason} {n:,}" for reason, n in lost.items() if n) or show.NOTHING
-        total, queue = show.share(sum(lost.values()), entered), f"{mean or 0:.3g}/{longest or 0}"
-        _add(table, name, show.share(busy, length), f"{entered:,}", total, why, queue)
-    _show(table, console, len(rows) - MOST_LINKS, "link")
+    for each in found[:MOST_LINKS]:
+        why = ", ".join(f"{why} {n:,}" for why, n in each.lost.items() if n) or show.NOTHING
+        total = show.share(each.lost.total(), each.entered)
+        queue = f"{each.queue_mean:.3g}/{each.queue_max}"
+        _add(
+            table, each.name, show.share(each.busy, length), f"{each.entered:,}", total, why, queue
+        )
+    _show(table, console, len(found) - MOST_LINKS, "link")
+
+
+def _worth_a_look(run: Run, length: int) -> list[_Carrier]:
+    rows = run.connection.execute(
+        "SELECT name, source, destination, busy, entered, loss, queue_full, link_down, "
+        "coalesce(queue_mean, 0), coalesce(queue_max, 0) FROM link "
+        "WHERE queue_full + link_down > 0 OR busy > ? OR (loss >= ? AND loss > ? * entered) "
+        "ORDER BY rowid",
+        (BUSY * length, *LOSSY),
+    )
+    medium_of = _media(run)
+    by_medium: dict[object, list[_Carrier]] = {}
+    for name, source, destination, busy, entered, *lost, mean, longest in rows:
+        reasons = Counter(dict(zip(("loss", "queue_full", "link_down"), lost, strict=True)))
+        carrier = _Carrier(name, busy, entered, reasons, mean, longest)
+        medium = medium_of(source, destination) if busy else None
+        # Each link of a medium has the medium's figures.
+        key = name if medium is None else (medium, busy, mean, longest)
+        by_medium.setdefault(key, []).append(carrier)
+    found = [_as_one(some, key) for key, some in by_medium.items()]
+    return sorted(found, key=lambda each: (-each.lost.total(), -each.busy))
+
+
+def _as_one(links: Sequence[_Carrier], key: object) -> _Carrier:
+    first = links[0]
+    if len(links) == 1 or not isinstance(key, tuple):
+        return first
+    for other in links[1:]:
+        first.entered += other.entered
+        first.lost.update(other.lost)
+    first.name = f"{key[0]} ({len(links)} links share it)"
+    return first
+
+
+def _media(run: Run) -> Callable[[str, str], str | None]:
+    """Which shared medium a link from one node to another belongs to, as the scenario says."""
+    links = ((run.manifest.get("resolved") or {}).get("network") or {}).get("links") or ()
+    media: dict[tuple[str, str], str] = {}
+    for entry in links:
+        if entry.get("shared"):
+            ends = entry.get("between") or (entry["from"], entry["to"])
+            name = f"{ends[0]} {'<->' if 'between' in entry else '->'} {ends[1]}"
+            media[ends[0], ends[1]] = name
+            if "between" in entry:
+                media[ends[1], ends[0]] = name
+    groups = dict(run.connection.execute("SELECT name, grp FROM node")) if media else {}
+
+    def medium_of(source: str, destination: str) -> str | None:
+        # An end of an entry names a node or its group; no two entries name one pair.
+        ends = [{name, groups.get(name, name)} for name in (source, destination)]
+        found = (media.get(pair) for pair in product(*ends))
+        return next(filter(None, found), None)
+
+    return medium_of
 
 
 def _faults(run: Run, console: Console) -> None:

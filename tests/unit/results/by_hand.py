@@ -93,7 +93,9 @@ MANIFEST = {
 }
 
 
-def write_database(connection, *, messages=MESSAGES, measurements=MEASUREMENTS, faults=FAULTS):
+def write_database(
+    connection, *, messages=MESSAGES, measurements=MEASUREMENTS, faults=FAULTS, links=LINKS
+):
     create_tables(connection)
     order = {node[0]: place for place, node in enumerate(NODES)}
     fates = {name: id for id, name in connection.execute("SELECT id, name FROM fate")}
@@ -154,4 +156,4 @@ def write_database(connection, *, messages=MESSAGES, measurements=MEASUREMENTS, 
         [(at * MS, order[node], *rest) for at, node, *rest in measurements],
     )
     insert("INSERT INTO fault VALUES (?,?,?,?,?,?)", [(at * MS, *rest) for at, *rest in faults])
-    insert("INSERT INTO link VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", LINKS)
+    insert("INSERT INTO link VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", links)

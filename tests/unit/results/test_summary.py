@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from by_hand import MANIFEST, MESSAGES
+from by_hand import MANIFEST, MESSAGES, MS
 from rich.console import Console
 
 from simcore.expect import Outcome
@@ -144,6 +144,31 @@ def test_faults_that_end_apart_are_apart(make_run):
     ]
     lines = squeezed(summary(make_run(faults=faults)))
     assert "150 ms 200 ms node_crash meter-0" in lines and "150 ms - node_crash meter-1" in lines
+
+
+def with_links(*entries):
+    return {"resolved": {**MANIFEST["resolved"], "network": {"model": "x", "links": [*entries]}}}
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_shared_medium_is_one_row(make_run, shared):
+    links = [
+        ("meter-0->gateway", "meter-0", "gateway", 30, 20, 0, 10, 0, 300, 240 * MS, 1.5, 4),
+        ("meter-1->gateway", "meter-1", "gateway", 10, 10, 0, 0, 0, 100, 240 * MS, 1.5, 4),
+        ("gateway->meter-1", "gateway", "meter-1", 10, 9, 1, 0, 0, 100, 240 * MS, 1.5, 4),
+        ("gateway->cloud", "gateway", "cloud", 9, 9, 0, 0, 0, 90, 240 * MS, 1.5, 4),
+    ]
+    entry = {"between": ["meter", "gateway"], "delay": "1ms", "shared": shared}
+    other = {"from": "gateway", "to": "cloud", "delay": "1ms"}
+    lines = squeezed(summary(make_run(links=links, manifest=with_links(entry, other))))
+    first = lines.index("link busy entered lost to queue mean/max") + 1
+    rows = lines[first : lines.index("", first)]
+    assert rows[-1] == "gateway->cloud 80 % 9 0 % - 1.5/4"
+    if shared:
+        merged = "meter <-> gateway (3 links share it) 80 % 50 22 % loss 1, queue_full 10 1.5/4"
+        assert rows[:-1] == [merged]
+    else:
+        assert len(rows) == 4
 
 
 def test_markup_and_control_characters_in_kinds_are_harmless(make_run):
