@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _PERIOD = 0.005
 _FLUSH_EVERY = 1.0
+_FEWEST_SAMPLES = 50
+"""From which on a share is known to some 7 percentage points (one standard error)."""
 _OWN = (str(Path(__file__).parent) + os.sep, str(Path(simpy.__file__).parent) + os.sep)
 _LIBRARY = (sysconfig.get_path("stdlib") + os.sep, sysconfig.get_path("purelib") + os.sep, "<")
 
@@ -77,7 +79,7 @@ class Housekeeper:
     @property
     def share(self) -> float | None:
         """Part of the wall time spent in simcore and SimPy; None if a run was too short to tell."""
-        return self.own / self.samples if self.samples >= 10 else None
+        return self.own / self.samples if self.samples >= _FEWEST_SAMPLES else None
 
     def request_stop(self, code: ExitCode) -> None:
         """Have the run end at the next instant."""

@@ -106,7 +106,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("digest", show.digest(manifest, 64)),
         ("determinism", str(manifest.get("determinism"))),
         ("ended", ended),
-        ("time", show.speed(manifest)),
+        ("time", "; ".join(filter(None, (show.speed(manifest), show.own_share(manifest))))),
         ("started", str((manifest.get("times") or {}).get("started"))),
     ]
 

@@ -95,7 +95,7 @@ def ending(manifest: Mapping[str, Any]) -> str:
 
 
 def speed(manifest: Mapping[str, Any]) -> str:
-    """Virtual and wall-clock time, their ratio, lateness, and the share of simcore itself."""
+    """Virtual and wall-clock time, their ratio, and lateness."""
     times = manifest.get("times") or {}
     virtual, wall = times.get("virtual_ns"), times.get("wall_s")
     if virtual is None or not wall:
@@ -104,10 +104,16 @@ def speed(manifest: Mapping[str, Any]) -> str:
     ratio = virtual / 1e9 / wall
     text += f" ({ratio:,.0f} x real time)" if ratio >= 100 else f" ({ratio:.3g} x real time)"
     late = times.get("late_s")
-    if late is not None:
-        text += f", at most {time(late * 1e9)} late"
-    own = times.get("simcore_s")
-    return text if own is None else f"{text}; simcore's own share {share(own, wall)}"
+    return text if late is None else f"{text}, at most {time(late * 1e9)} late"
+
+
+def own_share(manifest: Mapping[str, Any]) -> str | None:
+    """The share of simcore itself in the wall-clock time; None of a run too short to tell."""
+    times = manifest.get("times") or {}
+    own, wall = times.get("simcore_s"), times.get("wall_s")
+    if own is None or not wall:
+        return None
+    return f"simcore's own share about {100 * own / wall:.0f} %"  # sampled: no digits to give
 
 
 def command(*words: object) -> str:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -101,7 +102,11 @@ def _header(run: Run, console: Console) -> None:
     style = (
         "green" if ending == "completed" else "yellow" if ending.startswith("running") else "red"
     )
-    console.print(Text.assemble((ending, style), f": {show.speed(manifest)}"))
+    speed, own = show.speed(manifest), show.own_share(manifest)
+    if own:
+        fits = len(f"{ending}: {speed}; {own}") <= console.width
+        speed += f"; {own}" if fits else f"\n  {own}"
+    _line(console, (ending, style), f": {speed}")
     message = (manifest.get("exit") or {}).get("message")
     if message:
         _line(console, f"  {message}")
@@ -240,8 +245,8 @@ def _media(run: Run) -> Callable[[str, str], str | None]:
     links = ((run.manifest.get("resolved") or {}).get("network") or {}).get("links") or ()
     media: dict[tuple[str, str], str] = {}
     for entry in links:
-        if entry.get("shared"):
-            ends = entry.get("between") or (entry["from"], entry["to"])
+        if isinstance(entry, dict) and entry.get("shared"):
+            ends: Any = entry.get("between") or (entry.get("from"), entry.get("to"))
             name = f"{ends[0]} {'<->' if 'between' in entry else '->'} {ends[1]}"
             media[ends[0], ends[1]] = name
             if "between" in entry:

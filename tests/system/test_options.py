@@ -156,7 +156,7 @@ def test_simcores_own_share_is_in_the_manifest(project: Project) -> None:
     project.write(
         "busy.py",
         "def model(node):\n"
-        "    for _ in range(100):\n"
+        "    for _ in range(400):\n"  # long enough for a share to be told
         "        sum(i * i for i in range(100_000))\n"
         "        yield node.sleep('1ms')\n",
     )

@@ -37,7 +37,7 @@ def test_everything_on_one_screen(make_run):
     directory = make_run()
     assert squeezed(summary(directory, outcomes=OUTCOMES)) == [
         "by-hand seed 7 digest 0123456789ab exact",
-        "completed: 300 ms of virtual time in 150 ms (2 x real time); simcore's own share 40 %",
+        "completed: 300 ms of virtual time in 150 ms (2 x real time); simcore's own share about 40 %",
         "",
         "Messages 8 sent, 5 delivered (62.5 %), 2 lost (25 %), 1 in flight",
         "lost to loss 1 (12.5 %), queue_full 1 (12.5 %)",
@@ -79,6 +79,8 @@ def test_tables_fit_the_terminal(make_run, width):
     text = summary(make_run(), width=width)
     tables = [line for line in text.splitlines() if not line.lstrip().startswith(("python", "R"))]
     assert max(len(line.rstrip()) for line in tables) <= width
+    own = "simcore's own share about 40 %"
+    assert (f"\n  {own}\n" in text) == (width == 80) and own in text
     assert "…" not in text
 
 
