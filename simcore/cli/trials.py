@@ -138,8 +138,11 @@ def command(
         )
         return summary
 
+    parallel = min(count, jobs or _cores())
+    trials = "1 trial" if count == 1 else f"{count:,} trials"
+    click.echo(f"running {trials}, {parallel} at a time", err=True)
     try:
-        run_all(planned, parallel=min(count, jobs or _cores()), done=done)
+        run_all(planned, parallel=parallel, done=done)
     except KeyboardInterrupt:
         keep()
         raise  # the command line knows which signal it was

@@ -18,7 +18,10 @@ from test_docs import INSTALLS
 
 _VARIES = (
     (re.compile(r"(completed|expectation failed): (.+ of virtual time) in .*"), r"\1: \2 in ..."),
-    (re.compile(r"(trial \d+ \(seed \d+\): .*\n)+"), "...\n"),  # in the order in which they end
+    (
+        re.compile(r"(running \d+ trials, .*\n)?(trial \d+ \(seed \d+\): .*\n)+"),
+        "...\n",
+    ),  # in the order in which they end
 )
 
 

@@ -100,6 +100,7 @@ def values(document: Any, metric: str, of: str) -> list[float]:
 def test_each_trial_is_the_run_it_would_be_alone(scenario: Path) -> None:
     result, out = trials(scenario, 4, "--seed", 20, "--jobs", 2)
     assert result.return_value == ExitCode.OK, result.output
+    assert result.output.startswith("running 4 trials, 2 at a time\n")
     written = document(out)
     assert [trial["seed"] for trial in written["trials"]] == [20, 21, 22, 23]
     digests = [trial["digest"] for trial in written["trials"]]
