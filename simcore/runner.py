@@ -199,9 +199,19 @@ def _judge(scenario: Scenario, out: Path) -> tuple[expect.Outcome, ...]:
 
 
 class _LogFile(logging.FileHandler):
-    """A log that is part of the results: where it cannot be written, the run ends."""
+    """A log that is part of the results: where it cannot be written, the run ends.
+
+    The file is made with its first line; a run with nothing to say has none.
+    """
 
     _failed = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        try:
+            super().emit(record)
+        except OSError:  # of making the file, which is left to whoever logs
+            self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Raise what `emit` caught, the first time; the report of it must not fail as well."""
@@ -218,7 +228,7 @@ class _LogFile(logging.FileHandler):
 @contextmanager
 def _logging(out: Path, level: int, log_time: bool) -> Iterator[None]:
     """Write `logs/simcore.log`; without wall time, so that equal runs have equal logs."""
-    handler = _LogFile(out / "logs" / "simcore.log", encoding="utf-8")
+    handler = _LogFile(out / "logs" / "simcore.log", encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     before = log.level, time_log.level
     log.addHandler(handler)

@@ -135,9 +135,9 @@ def test_time_log_lists_every_grant_and_fate_and_is_equal_for_equal_runs(project
     assert lines[0] == "INFO simcore.time: 0s grant sink, 0 inputs"
 
 
-def test_without_it_the_log_is_empty(project: Project) -> None:
+def test_without_it_there_is_no_log(project: Project) -> None:
     run(project, "run", "--until", "10ms")
-    assert (project.path / "run" / "logs" / "simcore.log").read_text(encoding="utf-8") == ""
+    assert list((project.path / "run" / "logs").iterdir()) == []
 
 
 def test_paced_run_has_the_digest_of_the_unpaced_one(project: Project) -> None:

@@ -49,7 +49,7 @@ def left(project: Project) -> list[str]:
     ]
 
 
-COMPLETE = ["models.py", "run", "run/logs", "run/logs/simcore.log", "run/manifest.json",
+COMPLETE = ["models.py", "run", "run/logs", "run/manifest.json",
             "run/run.sqlite", "scenario.yaml"]  # fmt: skip
 
 
