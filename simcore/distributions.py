@@ -42,6 +42,8 @@ SCHEMA: dict[str, Any] = {
                 "exponential": {**_DURATION, "description": "Exponential with this mean."},
                 "normal": {
                     "description": "Normal, drawn again while negative.",
+                    "errorMessage": "needs a mean and a standard deviation, as in "
+                    "{mean: 10ms, std: 2ms}",
                     "type": "object",
                     "additionalProperties": False,
                     "required": ["mean", "std"],
@@ -55,6 +57,7 @@ SCHEMA: dict[str, Any] = {
                 },
                 "lognormal": {
                     "description": "Lognormal: median * exp(sigma * N(0, 1)).",
+                    "errorMessage": "needs a median and a sigma, as in {median: 10ms, sigma: 0.5}",
                     "type": "object",
                     "additionalProperties": False,
                     "required": ["median", "sigma"],

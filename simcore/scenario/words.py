@@ -103,7 +103,7 @@ def _explain(error: ValidationError) -> Iterator[Finding]:
         message = schema.get("errorMessage", f"the key {show(value)} is not allowed")
         yield Finding((*path, value), message, at_key=True)
     elif keyword == "type":
-        yield Finding(path, _wrong_type(value, [schema]))
+        yield Finding(path, schema.get("errorMessage") or _wrong_type(value, [schema]))
     elif keyword == "required":
         for key in rule:
             if key not in value:
