@@ -8,6 +8,7 @@ over the turns.
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -49,6 +50,8 @@ def run(subject: str, **arguments: int) -> Run:
     """Measure one subject in a process of its own."""
     ended = subprocess.run(
         [sys.executable, str(MEASURE), subject, json.dumps(arguments)],
+        # numpy's idle threads spin for a while after its import, and would count as the run's.
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         text=True,
         timeout=LIMIT,

@@ -37,7 +37,7 @@ def rates(runs: Sequence[Run]) -> list[float]:
 
 def test_messages_per_second_beside_simpy(figures: Figures) -> None:
     """1,000 sensors -> gateway, one message a second each, start-up and closing included."""
-    size = {"nodes": 1000, "seconds": 100}
+    size = {"nodes": 1000, "seconds": 200}
     runs = take_turns(
         {
             "simcore": ("simcore", size),
@@ -49,7 +49,7 @@ def test_messages_per_second_beside_simpy(figures: Figures) -> None:
     )
     figures.keep(runs)
     for several in runs.values():
-        check_counts(several, 100_000)
+        check_counts(several, 200_000)
     simcore = costs(runs["simcore"])
     callbacks, processes = costs(runs["SimPy callbacks"]), costs(runs["SimPy processes"])
     figures.judge(
