@@ -270,6 +270,7 @@ def _report(report: Report, found: Finding) -> None:
         candidates=found.candidates,
         suggestion=found.suggestion,
         at_key=found.at_key,
+        present=found.present,
     )
 
 

@@ -122,6 +122,7 @@ class Report:
         candidates: Sequence[str] = (),
         suggestion: str | None = None,
         at_key: bool = False,
+        present: Sequence[str] = (),
     ) -> None:
         """Report one problem; a second one of the same path and message changes nothing.
 
@@ -133,9 +134,15 @@ class Report:
             candidates: what could have been meant.
             suggestion: what was meant, where that is already known.
             at_key: the key itself is wrong, not its value.
+            present: keys beside it, which an option may have meant to replace.
         """
         if place is None:
             place = place_of(self._tree, path, at_key=at_key) if self._tree else Place(self._file)
+        if self._tree is not None and place.line is None:  # brought in by an option
+            beside = [
+                (key, place_of(self._tree, (*path[:-1], key), at_key=True)) for key in present
+            ]
+            candidates = [*candidates, *(key for key, where in beside if where != place)]
         problem = Problem(path, shorten(message), place.line, place.column, place.file, suggestion)
         self._found.setdefault((path, problem.message), _Found(problem, word, tuple(candidates)))
 

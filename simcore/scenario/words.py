@@ -42,6 +42,7 @@ class Finding:
         candidates: what could have been meant by it.
         suggestion: what was meant, where that is already known.
         missing: keys that are absent; of several, one may do.
+        present: keys beside an unknown one; an option may have meant to replace one of them.
     """
 
     path: KeyPath
@@ -51,6 +52,7 @@ class Finding:
     candidates: tuple[str, ...] = ()
     suggestion: str | None = None
     missing: tuple[str, ...] = ()
+    present: tuple[str, ...] = ()
 
 
 def findings(errors: Iterable[ValidationError]) -> list[Finding]:
@@ -145,9 +147,13 @@ def _wrong_type(value: Any, schemas: Sequence[Mapping[str, Any]]) -> str:
 def _unknown_keys(path: KeyPath, value: Any, schema: Mapping[str, Any]) -> Iterator[Finding]:
     known = schema.get("properties", {})
     free = tuple(key for key in known if key not in value)
+    present = tuple(key for key in known if key in value)
     for key in value:
         if key not in known:
-            yield Finding((*path, key), "unknown key", at_key=True, word=key, candidates=free)
+            yield Finding(
+                (*path, key), "unknown key",
+                at_key=True, word=key, candidates=free, present=present,
+            )  # fmt: skip
 
 
 def _not_listed(path: KeyPath, value: Any, allowed: Sequence[Any]) -> Finding:

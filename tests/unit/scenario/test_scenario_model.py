@@ -126,6 +126,8 @@ def test_an_override_changes_one_use_of_an_alias():
          "whole (did you mean 'meter'?)")),
         ("nodes.a.b.tier=edge", "nodes.a: keys that contain a dot cannot be addressed; change the file"),
         ("nodes.gateway.quue=3", "nodes.gateway.quue: unknown key (did you mean 'queue'?)"),
+        ("nodes.meter.cuont=3", "nodes.meter.cuont: unknown key (did you mean 'count'?)"),
+        ("nodes.meter={count: 3, cuont: 3}", "nodes.meter.cuont: unknown key"),
         ("nodes.meter.count=many", "nodes.meter.count: must be an integer, got 'many'"),
         ("network.links.2.delay=1ms", "network.links.2: '2' is no index of this list: 0 to 1"),
         ("network.links.x=1ms", "network.links.x: 'x' is no index of this list: 0 to 1"),
