@@ -54,6 +54,8 @@ def _load_module(path: Path, name: str, reference: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     folder = str(path.parent)
+    _forget_neighbours(but_of=folder)
+    known = set(sys.modules)
     sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(module)
@@ -66,4 +68,20 @@ def _load_module(path: Path, name: str, reference: str) -> ModuleType:
         ) from error
     finally:
         sys.path.remove(folder)
+    for found in set(sys.modules) - known:
+        file = getattr(sys.modules[found], "__file__", None)
+        if file is not None and Path(file).is_relative_to(folder):
+            _neighbours[found] = folder
     return module
+
+
+_neighbours: dict[str, str] = {}
+"""Modules that models imported from beside them, and the folder of each."""
+
+
+def _forget_neighbours(but_of: str) -> None:
+    """Have a model of one folder not find the `helper.py` of another."""
+    for name, folder in list(_neighbours.items()):
+        if folder != but_of:
+            del _neighbours[name]
+            sys.modules.pop(name, None)

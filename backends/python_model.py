@@ -110,7 +110,7 @@ class PythonModel:
         name = options["service"]
         service = load_object(name, base) if ":" in name else federation.plugins.service(name)
 
-        def make() -> Reactive:
+        def make(life: int) -> Reactive:
             return ServiceHost(
                 service(),
                 name=spec.name,
@@ -119,6 +119,7 @@ class PythonModel:
                 workers=options.get("workers", 1),
                 queue=options.get("queue"),
                 freeze=freeze,
+                life=life,
             )
 
         return ReactiveNode(federation, spec, make)

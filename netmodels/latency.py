@@ -165,6 +165,7 @@ class _Route(_LinkPath):
         link.bytes += message.size
         disturbances = link.disturbances
         if any(each.down for each in disturbances):
+            hop.transit()  # so that the fault changes no number of a later message
             self._lost(message, link, now, Fate.LINK_DOWN)
             return
         sent, queued = now, message.queued
@@ -186,14 +187,13 @@ class _Route(_LinkPath):
             link.last_arrival = arrival = max(arrival, link.last_arrival)
         if self._traced:
             waited = message.queued - queued
-            network.federation.recorder.hop(
-                message, link.name, now, waited, sent - now - waited, arrival
-            )
+            message.leg = (link.name, now, waited, sent - now - waited)
         network.calendar.push(
             (
                 arrival,
                 ARRIVAL,
-                message.sent,
+                # Who would have overtaken comes behind whom it waited for.
+                now if link.spec.ordered else message.sent,
                 message.source_order,
                 message.number,
                 self._arrived,
@@ -203,7 +203,7 @@ class _Route(_LinkPath):
 
     def _lost(self, message: Message, link: Link, now: int, fate: Fate) -> None:
         if self._traced:
-            self._network.federation.recorder.hop(message, link.name, now, 0, 0, None)
+            message.leg = (link.name, now, 0, 0)
         self._network.lose(link, message, fate)
 
     def _arrive(self, message: Message) -> None:
@@ -211,6 +211,8 @@ class _Route(_LinkPath):
             return  # lost with its link while it was being transmitted
         link = self._hops[message.hop].link
         federation = self._network.federation
+        if message.leg is not None:
+            federation.recorder.hop(message, message.leg, federation.calendar.now)
         if message.hop + 1 == len(self._hops):
             federation.deliver(message)
         elif link.destination.down:
@@ -226,7 +228,6 @@ class LatencyNetwork(Network):
     def __init__(self, federation: Federation, scenario: Scenario) -> None:
         self.federation = federation
         self.calendar = federation.calendar
-        self._scenario = scenario
         self._specs: dict[tuple[int, int], tuple[int, LinkSpec]] = {}
         self._links: dict[tuple[int, int], Link] = {}
         self._media: dict[int, Transmitter] = {}
@@ -286,6 +287,8 @@ class LatencyNetwork(Network):
             link.refused += 1
         else:
             link.severed += 1
+        if message.leg is not None:
+            self.federation.recorder.hop(message, message.leg, None)
         self.federation.lose(message, fate)
 
     def lost_by_chance(self, link: Link, message: Message) -> None:
@@ -296,9 +299,9 @@ class LatencyNetwork(Network):
     def disturbed(self, hop: _Hop, message: Message) -> int:
         """Delay (ns) of a message on a disturbed link, or `LOST`."""
         link = hop.link
+        delay = hop.transit()  # in any case: a fault changes no number of a later message
         if any(each.down for each in link.disturbances):
             return LOST
-        delay = hop.transit()
         through = 1.0
         for each in link.disturbances:
             through *= 1.0 - each.loss
@@ -312,10 +315,26 @@ class LatencyNetwork(Network):
         """Begin a fault; when the link goes down, what is being transmitted or waits is lost."""
         link = self._named(source, destination)
         link.disturbances += (disturbance,)
-        if disturbance.down and link.transmitter is not None:
+        if disturbance.down:
+            self._drop(link, Fate.LINK_DOWN)
+
+    def _drop(self, link: Link, fate: Fate) -> None:
+        if link.transmitter is not None:
             for message in link.transmitter.drop(self.calendar.current(), link):
                 if not message.fate:  # chance may have lost it already
-                    self.lose(link, message, Fate.LINK_DOWN)
+                    self.lose(link, message, fate)
+
+    def cut(self, node: Node) -> None:
+        """Lose what a node that crashes has not finished transmitting."""
+        for link in list(self._links.values()):
+            if link.source is node:
+                self._drop(link, Fate.NODE_DOWN)
+
+    def close(self) -> None:
+        """Let go of all messages at the end of the run."""
+        for link in self._links.values():
+            if link.transmitter is not None:
+                link.transmitter.forget()
 
     def restore(self, source: str, destination: str, disturbance: Disturbance) -> None:
         """End a fault."""

@@ -6,9 +6,8 @@ neighbour has no choice, so its routes are those of the neighbour.
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 Route = tuple[int, ...]
 """Nodes from source to destination, both included, by their order."""
@@ -82,10 +81,3 @@ class Routes:
                     tree[onward] = node
                     queue.append(onward)
         return tree
-
-    def missing_link(self, route: Sequence[int]) -> tuple[int, int] | None:
-        """The first pair of a route that no link connects."""
-        for pair in itertools.pairwise(route):
-            if pair not in self._edges:
-                return pair
-        return None

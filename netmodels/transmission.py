@@ -13,6 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from simcore.distributions import Distribution
+from simcore.units import MAX_TIME
 
 from .links import GilbertElliott, Loss
 
@@ -94,8 +95,9 @@ class Transmitter:
             if len(starts) > self.longest:  # noqa: PLR1730 - for every message that waits
                 self.longest = len(starts)
         span = -(-message.size * 8_000_000_000 // rate)
-        self.free_at = end = start + span
-        self.busy += span
+        # What would end after the last virtual time never does; the numbers stay of 64 bits.
+        self.free_at = end = min(start + span, 2 * MAX_TIME)
+        self.busy += end - start
         self.waited += start - now
         pending = self._pending
         while pending and pending[0][0] <= now:
@@ -116,6 +118,10 @@ class Transmitter:
         if not self._pending or self._pending[-1][0] <= now:
             self._cut(now)
         return dropped
+
+    def forget(self) -> None:
+        """Let go of all messages."""
+        self._pending.clear()
 
     def _cut(self, now: int) -> None:
         excess, waiting = self._beyond(now)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from simpy import Environment
+from simpy.core import SimTime, StopSimulation
 from simpy.events import Event, EventPriority
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Arbiter:
         self._asking: list[Federation] = []
         self._event: Event | None = None
         self._settling = False
+        self._stop: StopSimulation | None = None
 
     def ask(self, federation: Federation) -> None:
         """Settle the present instant of a federation, once everything else at it is over."""
@@ -46,7 +48,7 @@ class Arbiter:
         if not federation.calendar.waking and not self._settling:
             self._schedule(federation.env)
 
-    def _schedule(self, env: Environment) -> None:
+    def _schedule(self, env: Environment, delay: SimTime = 0) -> None:
         if self._event is not None:
             return
         event = Event(env)
@@ -54,7 +56,7 @@ class Arbiter:
         event._value = None
         event.callbacks = [self._run]
         self._event = event
-        env.schedule(event, LAST)
+        env.schedule(event, LAST, delay)
 
     def conclude(self, env: Environment) -> None:
         """Settle at once if the environment has nothing more at this instant, else behind it.
@@ -62,8 +64,13 @@ class Arbiter:
         Only from an event of the environment's own, where no process is active.
         """
         while self._asking and self._event is None:
-            if env.peek() <= env.now:
-                self._schedule(env)
+            following = env.peek()
+            if following <= env.now or (
+                type(following) is not int
+                and any(each.calendar.at_this_instant(following) for each in self._asking)
+            ):
+                # A float clock may split a nanosecond: behind all of it, then.
+                self._schedule(env, max(following - env.now, 0))
                 return
             self._settling = True
             try:
@@ -71,9 +78,17 @@ class Arbiter:
             finally:
                 self._settling = False
 
+    def stop(self, env: Environment, stop: StopSimulation) -> None:
+        """Stop the environment once everything at the present instant is over."""
+        self._stop = stop
+        self._schedule(env)
+
     def _run(self, event: Event) -> None:
         self._event = None
         self.conclude(event.env)
+        if self._event is None and self._stop is not None:
+            stop, self._stop = self._stop, None
+            raise stop
 
     def _round(self) -> None:
         asking, self._asking = self._asking, []

@@ -9,14 +9,15 @@ of the environment wakes it; it then handles all that is due.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
+from math import ulp
 from typing import Any
 
 from simpy import Environment
-from simpy.core import SimTime
-from simpy.events import URGENT, Event
+from simpy.core import Infinity, SimTime
+from simpy.events import Event
 
-from simcore.clock import NEVER, Clock
+from simcore.clock import FIRST, NEVER, Clock
 
 # At one instant: what changes the world, then arrivals, then what was announced for this
 # instant (answers whose computing ends), then timers.
@@ -26,6 +27,40 @@ Entry = tuple[int, int, int, int, int, Callable[[Any], None], Any]
 """(time, rank, stamp, order, number, action, argument); the first five are unique."""
 
 _WAKING = -1
+
+
+_SWEEP = 1000
+"""Deadlines that may be called off before it is worth looking for them."""
+
+
+class Deadline:
+    """When a `receive()` gives up; called off, it is swept from the calendar in time.
+
+    Attributes:
+        moment: what gives up; None once called off.
+    """
+
+    __slots__ = ("moment",)
+
+    def __init__(self, moment: Event) -> None:
+        self.moment: Event | None = moment
+
+
+def _is_off(what: Any) -> bool:
+    return type(what) is Deadline and what.moment is None
+
+
+def tells_nanoseconds(start: SimTime, scale: int, span: int) -> bool:
+    """Whether an environment's clock can tell the nanoseconds of a run apart.
+
+    Args:
+        start: its time at the beginning.
+        scale: nanoseconds per unit of its time.
+        span: duration of the run, ns.
+    """
+    if scale == 1 and type(start) is int:
+        return True  # whole numbers, or floats that hold them, below 2^53
+    return ulp(abs(start) + span / scale) * scale < 0.5
 
 
 class _Wake(Event):
@@ -65,6 +100,7 @@ class Calendar:
         self.busy = False
         self._on_instant = on_instant
         self._origin = env.now
+        self._called_off = 0
         self._seen: SimTime = env.now
         self.armed_for = NEVER
         self.armed_as = 0
@@ -82,7 +118,7 @@ class Calendar:
             elapsed = seen - self._origin
             exact = round(elapsed * self.scale)
             # A float clock may sit a hair before or after an entry that it belongs to.
-            if self.heap:
+            if self.heap and self.heap[0][0] < self.end:
                 exact = min(exact, self.heap[0][0])
             self.now = max(self.now, exact)
             self._seen = seen
@@ -113,7 +149,7 @@ class Calendar:
         wake.callbacks = [self._handler]
         self._wake = wake
         delay = self.env_time(time) - self.env.now
-        self.env.schedule(wake, URGENT, delay if delay > 0 else 0)
+        self.env.schedule(wake, FIRST, delay if delay > 0 else 0)
 
     def _handle(self, event: Event) -> None:
         if event is not self._wake:
@@ -166,12 +202,29 @@ class Calendar:
                 if time >= self.end or not queue:
                     break
                 first = queue[0]
-                if first[0] <= time and (first[0] < time or first[1:3] < (URGENT, number)):
+                if first[0] <= time and (first[0] < time or first[1:3] < (FIRST, number)):
                     break
         finally:
             self.waking = False
             self.armed_for = heap[0][0] if heap and heap[0][0] < self.end else NEVER
             self.armed_as = number
+
+    def call_off(self, deadline: Deadline | None) -> None:
+        """Forget a deadline; its entry is swept once half of all entries are such."""
+        if deadline is None or deadline.moment is None:
+            return
+        deadline.moment = None
+        self._called_off += 1
+        if self._called_off > max(_SWEEP, len(self.heap) // 2):
+            self._called_off = 0
+            self.heap[:] = [entry for entry in self.heap if not _is_off(entry[6])]
+            heapify(self.heap)
+
+    def at_this_instant(self, time: SimTime) -> bool:
+        """Whether a time of the environment stands for the present nanosecond, or before."""
+        if time == Infinity:
+            return False
+        return round((time - self._origin) * self.scale) <= self.now
 
     def handle_due(self) -> None:
         """Handle what was entered for the present instant after its wake."""

@@ -13,9 +13,12 @@ from typing import Any, Protocol
 
 from simpy import Environment
 from simpy.core import SimTime
-from simpy.events import URGENT
+from simpy.events import EventPriority
 
 from simcore.units import MAX_TIME
+
+FIRST = EventPriority(-1)
+"""Priority of a wake: before every event of a user's, whenever each became known."""
 
 NEVER = MAX_TIME
 """Later than every instant: an `armed_for` that stands for no wake at all."""
@@ -77,6 +80,6 @@ class Clock(Environment):
             return
         if time < NEVER:
             first = queue[0]
-            if first[0] > time or (first[0] == time and first[1:3] > (URGENT, wakes.armed_as)):
+            if first[0] > time or (first[0] == time and first[1:3] > (FIRST, wakes.armed_as)):
                 wakes.handle_instants(self, queue)
         super().step()

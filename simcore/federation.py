@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import simpy
 
 from simcore.arbiter import arbiter_of
-from simcore.calendar import ARRIVAL, CONTROL, Calendar
+from simcore.calendar import ARRIVAL, CONTROL, Calendar, tells_nanoseconds
 from simcore.clock import Clock
 from simcore.collection import paused
 from simcore.errors import ExitCode, ModelError, ResultsError, SendError, SimcoreError, UsageError
@@ -24,16 +24,13 @@ from simcore.plugins import Plugins
 from simcore.results.archive import Archive
 from simcore.results.digest import kind_number
 from simcore.results.recorder import Recorder
-from simcore.units import MAX_TIME, duration
+from simcore.units import duration
 
 if TYPE_CHECKING:
     from simcore.network import Network
     from simcore.node import Node
     from simcore.participant import ReactiveNode
     from simcore.scenario.model import Scenario
-
-# A float clock in seconds tells nanoseconds apart up to 2^22 s.
-_MAX_COARSE = 2**22 * 10**9
 
 
 class Federation:
@@ -72,16 +69,17 @@ class Federation:
         plugins: Plugins | None = None,
     ) -> None:
         scale = duration(unit)
-        if scale == 0 or scenario.duration > (MAX_TIME if scale == 1 else _MAX_COARSE):
+        self.env = Clock() if env is None else env
+        if scale == 0 or not tells_nanoseconds(self.env.now, scale, scenario.duration):
             raise UsageError(
-                f"unit {unit!r} cannot tell the nanoseconds of this duration apart: use 1ns"
+                f"an environment at {self.env.now} with the unit {unit!r} cannot tell the "
+                "nanoseconds of this duration apart: start it at 0, or use the unit 1ns"
             )
         Federation._count += 1
         self.index = Federation._count
         self.scenario = scenario
         self.seed = scenario.seed
         self.end = scenario.duration
-        self.env = Clock() if env is None else env
         self.plugins = plugins or Plugins()
         self.calendar = Calendar(self.env, scale, self._conclude_instant)
         self.calendar.end = self.end
@@ -186,6 +184,9 @@ class Federation:
                 self.digest = self.recorder.finish(end, self._in_flight(), links)
             finally:
                 self.calendar.heap.clear()  # the environment may go on; this run does not
+                self._staged.clear()
+                if hasattr(self, "network"):
+                    self.network.close()
                 self._close_nodes()
         except BaseException as further:
             failure = failure or further
@@ -298,9 +299,15 @@ class Federation:
         number = self.kinds.get(kind) if type(kind) is str else None
         if number is not None:
             return number
-        if type(kind) is not str or not kind:
+        try:
+            readable = type(kind) is str and kind.encode() != b""
+        except UnicodeEncodeError:
+            readable = False
+        if not readable:
             raise SendError(
-                f"{node} cannot send: kind is {kind!r}, not a name", node=node, now=self.now
+                f"{node} cannot send: the kind is {kind!r}, not a name such as 'reading'",
+                node=node,
+                now=self.now,
             )
         number = self.kinds[kind] = kind_number(kind)
         self.recorder.kind(number, kind)
@@ -342,7 +349,7 @@ def _entry_order(message: Message) -> tuple[int, int]:
 
 
 def _start(node: Node) -> None:
-    if not node.down:
+    if not node.down and not node.lives:
         node.start()
 
 

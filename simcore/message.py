@@ -85,6 +85,8 @@ class Message(msgspec.Struct, gc=False, eq=False):
     parent: Message | None = None
     """The message that led to this one at the same instant; kept to print a cycle."""
     hop: int = 0
+    leg: tuple[str, int, int, int] | None = None
+    """The link it is on, when it entered it, waits, and is transmitted, where that is traced."""
 
     def follow(self, cause: Message, waited: int = 0, computed: int = 0) -> None:
         """Note the message that led to this one, and what its computing took (ns)."""

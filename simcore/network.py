@@ -39,6 +39,16 @@ class Path(ABC):
         raise AssertionError("this path stages nothing")
 
 
+class Nowhere(Path):
+    """Where messages go that a node sends when it is down, or after the end of the run."""
+
+    def __init__(self, receiver: Node) -> None:
+        self.receiver = receiver
+
+    def enter(self, message: Message) -> None:
+        """Forget it."""
+
+
 @dataclass(frozen=True)
 class Disturbance:
     """What a fault does to a link while it lasts.
@@ -93,6 +103,12 @@ class Network(ABC):
     def restore(self, source: str, destination: str, disturbance: Disturbance) -> None:
         """End a fault that `disturb` began."""
         raise NotImplementedError(f"{type(self).__name__} has no links to disturb")
+
+    def cut(self, node: Node) -> None:  # noqa: B027 - most have nothing to do
+        """Give up what a node that crashes now was still transmitting."""
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to do
+        """Let go of all messages at the end of the run."""
 
     def metrics(self, end: int) -> Iterable[LinkMetrics]:
         """Figures per link for a run that ended at virtual time `end` (ns)."""

@@ -14,12 +14,16 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import simpy
-from simpy.events import PENDING, Event
+from simpy.core import StopSimulation
+from simpy.events import Event
 
-from simcore.calendar import TIMER
+from simcore.calendar import CONTROL, TIMER, Deadline
 from simcore.errors import ModelError, SendError, SimcoreError, UnitError, ZeroDelayLoop
-from simcore.message import Message
-from simcore.payload import PayloadError, freeze, size_of
+from simcore.loops import MAX_DEPTH, loop_error
+from simcore.message import Fate, Message
+from simcore.moment import Moment
+from simcore.network import Nowhere
+from simcore.payload import MAX_SIZE, PayloadError, freeze, size_of
 from simcore.streams import bulk_stream, stream
 from simcore.units import duration, known_durations
 
@@ -36,32 +40,6 @@ Value = bool | int | float | str
 Model = Callable[["Node"], Generator[Event, Any, Any]]
 """A SimPy generator function that takes a node."""
 
-MAX_DEPTH = 1000
-"""Messages or timers that may cause each other at one instant before it counts as a loop."""
-
-
-class Moment(Event):
-    """An event that the calendar, not the environment's queue, brings about."""
-
-    # Events of SimPy are made in one way only, and most of what they hold is the same for all.
-    _ok = True
-    _value = PENDING
-    kind: str | None = None
-
-    def __init__(self, env: simpy.Environment) -> None:
-        self.env = env
-        self.callbacks = []
-
-    def happen(self, value: Any = None) -> None:
-        """Resume who waits, at once. A second time, or after `happened`, does nothing."""
-        callbacks = self.callbacks
-        if callbacks is not None:
-            self._value = value
-            self.callbacks = None  # type: ignore[assignment]
-            for callback in callbacks:
-                callback(self)
-
-
 _happen = Moment.happen
 
 
@@ -76,13 +54,16 @@ class Node:
         tier: device, network, edge or cloud.
         config: the scenario's `config` of this node.
         env: the SimPy environment, for resources, conditions and events of one's own.
-        down: whether a fault has stopped it.
+        down: whether a fault has stopped it. What a node that is down sends or records
+            goes nowhere.
+        lives: how often it was started.
     """
 
     __slots__ = (
         "_calendar", "_depth", "_destination", "_inbox", "_instant", "_measured", "_model",
         "_outages", "_parent", "_path", "_paths", "_receivers", "_running", "_streams", "_timers",
-        "config", "down", "env", "federation", "group", "index", "name", "order", "sent", "tier",
+        "config", "down", "env", "federation", "group", "index", "lives", "name", "order", "sent",
+        "tier",
     )  # fmt: skip
 
     def __init__(self, federation: Federation, spec: NodeSpec, model: Model | None = None) -> None:
@@ -95,6 +76,7 @@ class Node:
         self.config: Mapping[str, Any] = spec.config
         self.env = federation.env
         self.down = False
+        self.lives = 0
         self.sent = 0
         self._model = model
         self._calendar = federation.calendar
@@ -158,10 +140,13 @@ class Node:
                 node=self.name,
                 now=now,
             )
+        # What else the node does at this instant is no consequence of this pause.
+        before = self._instant, self._depth, self._parent
         if self._instant != now:
             self._parent = None
         self._instant, self._depth = now, depth
         moment.happen(None)
+        self._instant, self._depth, self._parent = before
 
     # -- messages
 
@@ -188,6 +173,8 @@ class Node:
         """
         calendar = self._calendar
         now = calendar.now if calendar.waking else calendar.current()
+        if self.down or now >= calendar.end:
+            return self._lose(destination, kind, payload, now)
         # Nodes mostly send where they sent before; a dictionary for each is memory far away.
         path = self._path if destination is self._destination else None
         if path is None:
@@ -204,7 +191,8 @@ class Node:
             self.order,
             number,
             receiver.order,
-            federation.kinds.get(kind) or federation.kind_number(kind, self.name),
+            federation.kinds.get(kind if type(kind) is str else "")
+            or federation.kind_number(kind, self.name),
             size if size is not None else len(text) if text.isascii() else size_of(text),
             text,
             now,
@@ -220,9 +208,9 @@ class Node:
             message.depth, message.parent = self._depth + 1, self._parent
             if message.depth > MAX_DEPTH:
                 raise loop_error(message)
-        if size is not None and (type(size) is not int or size < 0):
+        if size is not None and (type(size) is not int or not 0 <= size < MAX_SIZE):
             raise self._send_error(
-                f"{kind!r} to {destination}: size is {size!r}, not a number of bytes"
+                f"{kind!r} to {destination}: size is {size!r}, not a number of bytes below 2^40"
             )
         path.enter(message)
         return message
@@ -250,7 +238,12 @@ class Node:
                 return moment
         self._receivers.append(moment)
         if timeout is not None:
-            self.sleep(timeout).callbacks.append(lambda _: self._give_up(moment))
+            calendar = self._calendar
+            self._timers += 1
+            time = self.now + duration(timeout)
+            deadline = moment.deadline = Deadline(moment)
+            key = (time, TIMER, 0, self.order, self._timers)
+            calendar.push((*key, self._give_up, deadline))
         return moment
 
     def _take(self, kind: str | None) -> Message | None:
@@ -261,18 +254,21 @@ class Node:
                 return message
         return None
 
-    def _give_up(self, moment: Moment) -> None:
-        if moment in self._receivers:
+    def _give_up(self, deadline: Deadline) -> None:
+        moment = deadline.moment
+        if moment is not None and moment in self._receivers:
             self._receivers.remove(moment)
             moment.happen(None)
 
     def cancel(self, event: Event) -> None:
         """Forget a `receive()` that is no longer waited for, so that it takes no message.
 
-        Needed after `yield node.receive() | other`, when `other` came first.
+        Needed after `yield node.receive() | other`, when `other` came first, and after an
+        interrupt.
         """
         if isinstance(event, Moment) and event in self._receivers:
             self._receivers.remove(event)
+            self._calendar.call_off(event.deadline)
 
     @property
     def inbox(self) -> int:
@@ -289,13 +285,28 @@ class Node:
         for moment in receivers:
             if moment.kind is None or moment.kind == message.kind:
                 receivers.remove(moment)
+                if moment.deadline is not None:
+                    self._calendar.call_off(moment.deadline)
                 callbacks = moment.callbacks
                 moment.callbacks = None  # type: ignore[assignment]  # SimPy's mark of a past event
                 moment._value = message
-                for callback in callbacks:
-                    callback(moment)
+                try:
+                    for callback in callbacks:
+                        callback(moment)
+                except StopSimulation as stop:
+                    moment.stop(stop, callbacks, callback)
                 return
         self._inbox.append(message)
+
+    def _lose(self, destination: str, kind: str, payload: Any, now: int) -> Message:
+        """What `send` gives where nothing is sent any more: a message without a way."""
+        receiver = self.federation.nodes.get(destination, self)
+        nowhere = Nowhere(receiver)
+        text = freeze(payload)
+        return Message(
+            now, self.order, 0, receiver.order, 0, size_of(text), text, now, Fate.NODE_DOWN, kind,
+            self, receiver, nowhere,
+        )  # fmt: skip
 
     def _find_path(self, destination: str) -> Path:
         path = self._paths.get(destination) or self._make_path(destination)
@@ -345,15 +356,22 @@ class Node:
         Raises:
             ModelError: another type, or a float that is not finite.
         """
-        self._measured = number = self._measured + 1
-        self.federation.recorder.measure(self._calendar.current(), self, number, name, value)
+        calendar = self._calendar
+        now = calendar.current()
+        if not self.down and now < calendar.end:
+            self._measured = number = self._measured + 1
+            self.federation.recorder.measure(now, self, number, name, value)
 
     # -- life
 
     def start(self) -> None:
         """Start the model (called by the federation at virtual time 0, and after a restart)."""
+        self.lives += 1
         if self._model is not None:
-            generator = self._model(self)
+            try:
+                generator = self._model(self)
+            except Exception as error:
+                raise self._failure(error) from error
             if not hasattr(generator, "throw"):
                 raise ModelError(
                     f"the model of {self.name} is no generator: it needs at least one `yield`",
@@ -405,23 +423,37 @@ class Node:
         self._outages += 1
         self.down = True
         self._end_processes()
+        for moment in self._receivers:
+            self._calendar.call_off(moment.deadline)
         self._receivers.clear()
         self._inbox.clear()
+        self.federation.network.cut(self)
 
     def close(self) -> None:
         """End with the run: what the model has open is closed, nothing is sent any more."""
         self.down = True
         self._end_processes()
+        # Messages are out of the collector's sight, so no ring of references may hold one.
+        self._receivers.clear()
+        self._inbox.clear()
+        self._parent = None
 
     def _end_processes(self) -> None:
         # A closed generator ends its SimPy process when the event it waits for happens.
         running, self._running = self._running, []
         for generator in running:
-            if not getattr(generator, "gi_running", False):
-                try:
-                    generator.close()
-                except Exception as error:
-                    raise self._failure(error) from error
+            if getattr(generator, "gi_running", False):  # it brought this about itself
+                self._timers += 1
+                key = (self.now, CONTROL, 2, self.order, self._timers)
+                self._calendar.push((*key, self._end_process, generator))
+            else:
+                self._end_process(generator)
+
+    def _end_process(self, generator: Generator[Event, Any, Any]) -> None:
+        try:
+            generator.close()
+        except Exception as error:
+            raise self._failure(error) from error
 
     def restart(self) -> None:
         """Start anew when the last of overlapping crashes ends; counters and streams go on."""
@@ -429,24 +461,3 @@ class Node:
         if self._outages == 0:
             self.down = False
             self.start()
-
-
-def loop_error(message: Message) -> ZeroDelayLoop:
-    """What is said when messages without delay cause each other without end."""
-    chain: list[str] = []
-    seen: set[tuple[str, str, str]] = set()
-    step: Message | None = message
-    while step is not None:
-        edge = (step.source, step.kind, step.destination)
-        if edge in seen:
-            break
-        seen.add(edge)
-        chain.append(f"{step.source} --{step.kind}--> {step.destination}")
-        step = step.parent
-    return ZeroDelayLoop(
-        f"more than {MAX_DEPTH} messages without delay caused each other at one instant; "
-        "give a link of this cycle a delay, or a node a pause:",
-        cycle=chain[::-1],
-        node=message.source,
-        now=message.sent,
-    )

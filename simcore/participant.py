@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from simcore.calendar import RELEASE, TIMER
 from simcore.errors import ModelError, SimcoreError, ZeroDelayLoop
+from simcore.loops import MAX_DEPTH, loop_error
 from simcore.message import Message, Trail
-from simcore.node import MAX_DEPTH, Node, loop_error
-from simcore.payload import size_of
+from simcore.node import Node
+from simcore.payload import MAX_SIZE, size_of
 from simcore.protocol.service import Done, Measure, Output
 
 if TYPE_CHECKING:
@@ -36,25 +37,25 @@ class ReactiveNode(Node):
     """A node behind which a reactive participant stands.
 
     Args:
-        make: makes the participant; called at the start and at each restart.
+        make: makes the participant; called at each start with the number of this life, from 1.
     """
 
-    __slots__ = ("_held", "_inputs", "_life", "_make", "_next", "_participant", "_rounds")
+    __slots__ = ("_held", "_inputs", "_make", "_next", "_participant", "_rounds")
 
     def __init__(
-        self, federation: Federation, spec: NodeSpec, make: Callable[[], Reactive]
+        self, federation: Federation, spec: NodeSpec, make: Callable[[int], Reactive]
     ) -> None:
         super().__init__(federation, spec)
         self._make = make
         self._participant: Reactive | None = None
         self._inputs: list[Message] = []
         self._next: int | None = None
-        self._life = 0
         self._rounds = 0
         self._held = 0
 
     def start(self) -> None:
         """Make and start the participant, at the end of the present instant."""
+        self.lives += 1
         self._participant = None
         self.federation.demand(self)
 
@@ -66,7 +67,6 @@ class ReactiveNode(Node):
     def crash(self) -> None:
         """Stop at once; what was computed but not sent yet is lost."""
         super().crash()
-        self._life += 1
         self._participant = None
         self._inputs.clear()
         self._next = None
@@ -82,7 +82,7 @@ class ReactiveNode(Node):
             observer(self.name, now, len(inputs))
         try:
             if self._participant is None:
-                self._participant = self._make()
+                self._participant = self._make(self.lives)
                 self._apply(now, self._participant.start(now))
                 if not inputs:
                     return
@@ -109,6 +109,15 @@ class ReactiveNode(Node):
             )
 
     def _apply(self, now: int, done: Done) -> None:
+        stamps = [*(each.at for each in done.measures), *(each.at for each in done.outputs)]
+        if min(stamps, default=now) < now or (done.next is not None and done.next < now):
+            earliest = min([*stamps, done.next if done.next is not None else now])
+            raise ModelError(
+                f"{self.name} answered the instant {now} ns with something at {earliest} ns, "
+                "which has passed",
+                node=self.name,
+                now=now,
+            )
         for measure in done.measures:
             self._hold(measure.at, now, self._measure, measure)
         for output in done.outputs:
@@ -130,7 +139,7 @@ class ReactiveNode(Node):
         federation = self.federation
         cause: Message | None = output.cause
         size = output.size
-        if size is not None and (type(size) is not int or size < 0):
+        if size is not None and (type(size) is not int or not 0 <= size < MAX_SIZE):
             raise self._send_error(
                 f"{output.kind!r} to {output.destination}: size is {size!r}, not bytes"
             )
@@ -173,9 +182,9 @@ class ReactiveNode(Node):
         else:
             self._held += 1
             key = (at, RELEASE, 0, self.order, self._held)
-            self._calendar.push((*key, self._release, (self._life, action, argument)))
+            self._calendar.push((*key, self._release, (self.lives, action, argument)))
 
     def _release(self, held: tuple[int, Callable[[Any], None], Any]) -> None:
         life, action, argument = held
-        if life == self._life:
+        if life == self.lives and not self.down:
             action(argument)

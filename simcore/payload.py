@@ -21,6 +21,9 @@ _PLAIN = frozenset({str, int, bool, type(None)})
 _FLAT = _PLAIN | {float}
 _MAX_DEPTH = 64
 
+MAX_SIZE = 2**40
+"""First size of a message, in bytes, that is refused."""
+
 
 class PayloadError(ValueError):
     """A value that cannot travel; the message says where in the payload and why."""

@@ -48,7 +48,7 @@ class Inline:
         if not isinstance(does, type):
             return Node(federation, spec, does)
 
-        def make() -> ServiceHost:
+        def make(life: int) -> ServiceHost:
             return ServiceHost(
                 does(),
                 name=spec.name,
@@ -57,6 +57,7 @@ class Inline:
                 workers=spec.options.get("workers", 1),
                 queue=spec.options.get("queue"),
                 freeze=freeze,
+                life=life,
             )
 
         return ReactiveNode(federation, spec, make)

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from simcore.distributions import SCHEMA as TIME
 from simcore.distributions import parse
 from simcore.errors import UnitError
 from simcore.network import Disturbance
+from simcore.payload import freeze
 from simcore.plugins import Determinism, Path
 from simcore.streams import stream
 from simcore.units import duration, rate, ratio
@@ -208,7 +207,17 @@ def _effects(federation: Federation, fault: Mapping[str, Any]) -> list[_Effect]:
         rate=rate(degraded["rate"]) if "rate" in degraded else None,
     )
     kind = "link_down" if disturbance.down else "link_degraded"
-    detail = msgspec.json.encode(degraded, order="deterministic").decode()
+    detail = freeze(
+        {
+            key: value
+            for key, value in (
+                ("delay", disturbance.delay),
+                ("loss", disturbance.loss),
+                ("rate", disturbance.rate),
+            )
+            if value
+        }
+    )
     network = federation.network
     effects: list[_Effect] = []
     existing = network.lookahead()

@@ -205,6 +205,7 @@ class ServiceHost:
         workers: computations that run at the same time.
         queue: computations that may wait for a worker; None is unbounded.
         freeze: makes the canonical JSON text of a payload.
+        life: which start of the node this is, from 1; each life draws numbers of its own.
     """
 
     def __init__(
@@ -217,6 +218,7 @@ class ServiceHost:
         workers: int = 1,
         queue: int | None = None,
         freeze: Callable[[Any], str],
+        life: int = 1,
     ) -> None:
         self.name = name
         self.config = config
@@ -226,6 +228,7 @@ class ServiceHost:
         self.timers: dict[str, tuple[int, int]] = {}
         self.timer_count = 0
         self._seed = seed
+        self._owner = name if life == 1 else f"{name} in life {life}"
         self._streams: dict[str, Random] = {}
         self._free = [0] * workers
         heapify(self._free)
@@ -240,7 +243,7 @@ class ServiceHost:
         """The random stream of this node for a purpose."""
         found = self._streams.get(purpose)
         if found is None:
-            found = self._streams[purpose] = stream(self._seed, self.name, purpose)
+            found = self._streams[purpose] = stream(self._seed, self._owner, purpose)
         return found
 
     def book(
@@ -302,6 +305,8 @@ class ServiceHost:
             handler(context, *arguments)
         except Overloaded:
             self.measures.append(Measure(now, "rejected", 1))
+        finally:
+            context._cause = None
 
     def _done(self) -> Done:
         outputs, self.outputs = self.outputs, []

@@ -157,11 +157,17 @@ class Recorder:
         if (
             (kind is float and isfinite(value))
             or kind is bool
-            or kind is str
+            or (kind is str and _is_text(value))
             or (kind is int and -(2**63) <= value < 2**63)
         ):
             self.measured += 1
-            self._measurements.append((at, node.order, number, str(name), kind.__name__, value))
+            if type(name) is not str or not name or not _is_text(name):
+                raise ModelError(
+                    f"{node.name} cannot record {name!r}: a measurement's name is a text",
+                    node=node.name,
+                    now=at,
+                )
+            self._measurements.append((at, node.order, number, name, kind.__name__, value))
             if len(self._measurements) >= self.threshold:
                 self.flush(at)
             return
@@ -184,28 +190,13 @@ class Recorder:
         self.faults += 1
         self._faults.append((at, self.faults, phase, kind, target, detail))
 
-    def hop(
-        self,
-        message: Message,
-        link: str,
-        entered: int,
-        queued: int,
-        transmitted: int,
-        arrived: int | None,
-    ) -> None:
-        """Record one link of a message that crosses several; `arrived` None: lost on it."""
-        self._hops.append(
-            (
-                message.source_order,
-                message.number,
-                message.hop,
-                link,
-                entered,
-                queued,
-                transmitted,
-                arrived,
-            )
-        )
+    def hop(self, message: Message, leg: tuple[str, int, int, int], arrived: int | None) -> None:
+        """Record that a message has left one of several links; `arrived` None: lost on it.
+
+        Args:
+            leg: the link's name, when the message entered it, waited, was transmitted (ns).
+        """
+        self._hops.append((message.source_order, message.number, message.hop, *leg, arrived))
 
     def flush(self, horizon: int) -> None:
         """Digest and write everything earlier than `horizon` (ns); nothing earlier may follow."""
@@ -258,6 +249,9 @@ class Recorder:
                 connection.rollback()
             self.broken = _unwritten(error)
             raise self.broken from error
+        except BaseException:
+            connection.rollback()
+            raise
 
     def finish(self, end: int, in_flight: Iterable[Message], links: Iterable[LinkMetrics]) -> str:
         """Write the rest and close; returns the digest.
@@ -323,6 +317,15 @@ def _in_blocks(rows: list[tuple[Any, ...]]) -> list[tuple[str, list[tuple[Any, .
     whole = len(rows) - len(rows) % _BLOCK
     blocks = [tuple(chain.from_iterable(rows[at : at + _BLOCK])) for at in range(0, whole, _BLOCK)]
     return [(_INSERT_BLOCK, blocks), (_INSERT_MESSAGE, rows[whole:])]
+
+
+def _is_text(value: str) -> bool:
+    """Whether UTF-8 can write it: half a surrogate pair is no text."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _split(rows: list[Any], horizon: int) -> tuple[list[Any], list[Any]]:

@@ -202,7 +202,7 @@ def test_a_crashed_node_gets_nothing_and_starts_anew():
     found, told = fates([both("a", "b", "100us")], [crash("2100us", "3ms")], b=b)
     assert lost(found, "node_down") == [2, 3, 4]
     assert told.measured("started") == [0, 5100]
-    assert told.measured("ended")[:1] == [2100]
+    assert told.measured("ended") == []  # a node that is down records nothing
     assert told.measured("got") == [0, 1, 5, 6, 7, 8, 9]
 
 

@@ -47,7 +47,7 @@ class Clockwork:
         """Nothing."""
 
     def attach(self, federation, spec):
-        return ReactiveNode(federation, spec, lambda: Ticker(spec.index))
+        return ReactiveNode(federation, spec, lambda life: Ticker(spec.index))
 
 
 class Ticker:
@@ -207,7 +207,7 @@ def test_a_plugin_that_fails_while_it_is_attached_leaves_a_closed_run(plugins, t
 def test_a_participant_that_fails_is_named(plugins):
     class Failing(Clockwork):
         def attach(self, federation, spec):
-            def make():
+            def make(life):
                 raise FileNotFoundError("no engine")
 
             return ReactiveNode(federation, spec, make)
