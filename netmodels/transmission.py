@@ -20,7 +20,7 @@ from .links import GilbertElliott, Loss
 if TYPE_CHECKING:
     from simcore.message import Message
 
-    from .latency import Link
+    from .link_network import Link
 
 LOST = -1
 

@@ -1,0 +1,381 @@
+"""A latency network while it runs: links, the paths over them, and what faults do to them.
+
+A message on a single link without state costs one entry of the calendar. A link with state
+(a transmitter, an order to keep, a delay that may be zero) takes its messages at the end of
+the instant, in the order (source, counter), so that nothing depends on who ran first.
+"""
+
+from __future__ import annotations
+
+import itertools
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from heapq import heappush
+from typing import TYPE_CHECKING
+
+from simcore.calendar import ARRIVAL
+from simcore.errors import SendError
+from simcore.message import Fate, Message
+from simcore.network import Disturbance, LinkMetrics, Network, Path
+from simcore.streams import stream
+
+from .links import LinkSpec, read_link
+from .routing import Route, Routes
+from .transmission import LOST, Transit, Transmitter, transit
+
+if TYPE_CHECKING:
+    from simcore.federation import Federation
+    from simcore.node import Node
+    from simcore.scenario.model import Scenario
+
+
+class Link:
+    """One direction between two nodes.
+
+    Attributes:
+        name: "a->b".
+        disturbances: faults that hold now.
+    """
+
+    __slots__ = (
+        "bytes", "destination", "disturbances", "entered", "last_arrival", "lost",
+        "name", "refused", "severed", "source", "spec", "transmitter",
+    )  # fmt: skip
+
+    def __init__(
+        self, source: Node, destination: Node, spec: LinkSpec, transmitter: Transmitter | None
+    ) -> None:
+        self.name = f"{source.name}->{destination.name}"
+        self.source = source
+        self.destination = destination
+        self.spec = spec
+        self.transmitter = transmitter
+        self.disturbances: tuple[Disturbance, ...] = ()
+        self.last_arrival = 0
+        self.entered = 0
+        self.bytes = 0
+        self.lost = 0
+        self.refused = 0
+        self.severed = 0
+
+
+class _Hop:
+    """What one source's messages need on one link."""
+
+    __slots__ = ("chance", "link", "transit")
+
+    def __init__(self, link: Link, source: Node, seed: int) -> None:
+        owner, purpose = f"link {link.name}", source.name
+        self.link = link
+        self.transit: Transit = transit(
+            link.spec.loss, link.spec.delay, stream(seed, owner, purpose)
+        )
+        # Losses of a fault come from a stream of their own: a fault changes no other number.
+        self.chance: Callable[[], float] | None = None
+
+    def degraded(self, seed: int, source: Node) -> float:
+        """A number from 0 to 1 that decides over a degraded link's additional loss."""
+        if self.chance is None:
+            self.chance = stream(seed, f"link {self.link.name}", f"{source.name} degraded").random
+        return self.chance()
+
+
+class _LinkPath(Path):
+    """What the figures need to know of both kinds of path."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def carrier(self, message: Message) -> Link:
+        """The link that a message is on."""
+
+
+class _Direct(_LinkPath):
+    """A path of one link without state."""
+
+    __slots__ = ("_calendar", "_deliver", "_hop", "_link", "_network", "_transit", "receiver")
+
+    def __init__(self, network: LatencyNetwork, receiver: Node, hop: _Hop) -> None:
+        self.receiver = receiver
+        self._network = network
+        self._hop = hop
+        self._link = hop.link
+        self._transit = hop.transit
+        self._calendar = network.calendar
+        self._deliver = network.federation.deliver
+
+    def carrier(self, message: Message) -> Link:
+        return self._link
+
+    def enter(self, message: Message) -> None:
+        link = self._link
+        link.entered += 1
+        link.bytes += message.size
+        delay = (
+            self._transit()
+            if not link.disturbances
+            else self._network.disturbed(self._hop, message)
+        )
+        if delay < 0:
+            self._network.lost_by_chance(link, message)
+            return
+        now = message.sent
+        time = now + delay
+        calendar = self._calendar
+        heappush(
+            calendar.heap,
+            (time, ARRIVAL, now, message.source_order, message.number, self._deliver, message),
+        )
+        if time < calendar.armed_for:
+            calendar.arm(time)
+
+
+class _Route(_LinkPath):
+    """A path of several links, or of one with state."""
+
+    __slots__ = ("_arrived", "_hops", "_network", "_traced", "_waits", "receiver")
+
+    def __init__(self, network: LatencyNetwork, receiver: Node, hops: tuple[_Hop, ...]) -> None:
+        self.receiver = receiver
+        self._network = network
+        self._hops = hops
+        self._waits = tuple(hop.link.spec.waits for hop in hops)
+        self._traced = len(hops) > 1
+        self._arrived = self._arrive
+
+    def carrier(self, message: Message) -> Link:
+        return self._hops[message.hop].link
+
+    def enter(self, message: Message) -> None:
+        if self._waits[message.hop]:
+            self._network.federation.stage(message)
+        else:
+            self.release(message)
+
+    def release(self, message: Message) -> None:
+        network = self._network
+        hop = self._hops[message.hop]
+        link = hop.link
+        now = network.calendar.current()
+        link.entered += 1
+        link.bytes += message.size
+        disturbances = link.disturbances
+        if any(each.down for each in disturbances):
+            hop.transit()  # so that the fault changes no number of a later message
+            self._lost(message, link, now, Fate.LINK_DOWN)
+            return
+        sent, queued = now, message.queued
+        if link.transmitter is not None:
+            rates = [each.rate for each in disturbances if each.rate is not None]
+            end = link.transmitter.accept(
+                now, message, link, min(rates, default=link.transmitter.rate)
+            )
+            if end is None:
+                self._lost(message, link, now, Fate.QUEUE_FULL)
+                return
+            sent = end
+        delay = hop.transit() if not disturbances else network.disturbed(hop, message)
+        if delay < 0:
+            self._lost(message, link, now, Fate.LOSS)
+            return
+        arrival = sent + delay
+        if link.spec.ordered:
+            link.last_arrival = arrival = max(arrival, link.last_arrival)
+        if self._traced:
+            waited = message.queued - queued
+            message.leg = (link.name, now, waited, sent - now - waited)
+        network.calendar.push(
+            (
+                arrival,
+                ARRIVAL,
+                # Who would have overtaken comes behind whom it waited for.
+                now if link.spec.ordered else message.sent,
+                message.source_order,
+                message.number,
+                self._arrived,
+                message,
+            )
+        )
+
+    def _lost(self, message: Message, link: Link, now: int, fate: Fate) -> None:
+        if self._traced:
+            message.leg = (link.name, now, 0, 0)
+        self._network.lose(link, message, fate)
+
+    def _arrive(self, message: Message) -> None:
+        if message.fate:
+            return  # lost with its link while it was being transmitted
+        link = self._hops[message.hop].link
+        federation = self._network.federation
+        if message.leg is not None:
+            federation.recorder.hop(message, message.leg, federation.calendar.now)
+        if message.hop + 1 == len(self._hops):
+            federation.deliver(message)
+        elif link.destination.down:
+            federation.lose(message, Fate.NODE_DOWN)
+        else:
+            message.hop += 1
+            self.enter(message)
+
+
+class LatencyNetwork(Network):
+    """The links and routes of one run; links are made when a message first needs them."""
+
+    def __init__(self, federation: Federation, scenario: Scenario) -> None:
+        self.federation = federation
+        self.calendar = federation.calendar
+        self._specs: dict[tuple[int, int], tuple[int, LinkSpec]] = {}
+        self._links: dict[tuple[int, int], Link] = {}
+        self._media: dict[int, Transmitter] = {}
+        self._routes = self._read(scenario)
+
+    def _read(self, scenario: Scenario) -> Routes:
+        for index, entry in enumerate(scenario.network["links"]):
+            spec = read_link(entry, scenario.base)
+            for pair in _pairs(scenario, spec):
+                self._specs.setdefault(pair, (index, spec))
+        fixed: dict[tuple[int, int], Route] = {}
+        for route in scenario.network.get("routes", ()):
+            via = tuple(scenario.select(name)[0].order for name in route["via"])
+            for source in scenario.select(route["from"]):
+                for destination in scenario.select(route["to"]):
+                    fixed[source.order, destination.order] = (source.order, *via, destination.order)
+        return Routes(self._specs, fixed)
+
+    def path(self, source: Node, destination: Node) -> Path:
+        """The path of fewest links, or the one set by hand."""
+        route = self._routes.find(source.order, destination.order)
+        if route is None:
+            raise SendError(
+                f"to {destination.name}: no links lead there from {source.name}", node=source.name
+            )
+        links = [self._link(pair) for pair in itertools.pairwise(route)]
+        hops = tuple(_Hop(link, source, self.federation.seed) for link in links)
+        if len(hops) == 1 and not links[0].spec.waits:
+            return _Direct(self, destination, hops[0])
+        return _Route(self, destination, hops)
+
+    def _link(self, pair: tuple[int, int]) -> Link:
+        link = self._links.get(pair)
+        if link is None:
+            index, spec = self._specs[pair]
+            names, nodes = self.federation.names, self.federation.nodes
+            source, destination = nodes[names[pair[0]]], nodes[names[pair[1]]]
+            link = self._links[pair] = Link(
+                source, destination, spec, self._transmitter(index, spec)
+            )
+        return link
+
+    def _transmitter(self, index: int, spec: LinkSpec) -> Transmitter | None:
+        if spec.rate is None:
+            return None
+        if not spec.shared:
+            return Transmitter(spec.rate, spec.queue)
+        return self._media.setdefault(index, Transmitter(spec.rate, spec.queue))
+
+    # -- losses and faults
+
+    def lose(self, link: Link, message: Message, fate: Fate) -> None:
+        """Lose a message on a link now."""
+        if fate is Fate.LOSS:
+            link.lost += 1
+        elif fate is Fate.QUEUE_FULL:
+            link.refused += 1
+        else:
+            link.severed += 1
+        if message.leg is not None:
+            self.federation.recorder.hop(message, message.leg, None)
+        self.federation.lose(message, fate)
+
+    def lost_by_chance(self, link: Link, message: Message) -> None:
+        """Lose a message that chance, or a link that is down, did not let through."""
+        down = any(each.down for each in link.disturbances)
+        self.lose(link, message, Fate.LINK_DOWN if down else Fate.LOSS)
+
+    def disturbed(self, hop: _Hop, message: Message) -> int:
+        """Delay (ns) of a message on a disturbed link, or `LOST`."""
+        link = hop.link
+        delay = hop.transit()  # in any case: a fault changes no number of a later message
+        if any(each.down for each in link.disturbances):
+            return LOST
+        through = 1.0
+        for each in link.disturbances:
+            through *= 1.0 - each.loss
+            if delay >= 0:
+                delay += each.delay
+        if through < 1.0 and hop.degraded(self.federation.seed, message.sender) >= through:
+            return LOST
+        return delay
+
+    def disturb(self, source: str, destination: str, disturbance: Disturbance) -> None:
+        """Begin a fault; when the link goes down, what is being transmitted or waits is lost."""
+        link = self._named(source, destination)
+        link.disturbances += (disturbance,)
+        if disturbance.down:
+            self._drop(link, Fate.LINK_DOWN)
+
+    def _drop(self, link: Link, fate: Fate) -> None:
+        if link.transmitter is not None:
+            for message in link.transmitter.drop(self.calendar.current(), link):
+                if not message.fate:  # chance may have lost it already
+                    self.lose(link, message, fate)
+
+    def cut(self, node: Node) -> None:
+        """Lose what a node that crashes has not finished transmitting."""
+        for link in list(self._links.values()):
+            if link.source is node:
+                self._drop(link, Fate.NODE_DOWN)
+
+    def close(self) -> None:
+        """Let go of all messages at the end of the run."""
+        for link in self._links.values():
+            if link.transmitter is not None:
+                link.transmitter.forget()
+
+    def restore(self, source: str, destination: str, disturbance: Disturbance) -> None:
+        """End a fault."""
+        link = self._named(source, destination)
+        ended = link.disturbances.index(disturbance)
+        link.disturbances = link.disturbances[:ended] + link.disturbances[ended + 1 :]
+
+    def _named(self, source: str, destination: str) -> Link:
+        nodes = self.federation.nodes
+        return self._link((nodes[source].order, nodes[destination].order))
+
+    # -- figures
+
+    def metrics(self, end: int) -> Iterator[LinkMetrics]:
+        """Figures of each link that was used; a shared medium's stand at each of its links."""
+        under_way = Counter(
+            message.path.carrier(message)
+            for message in self.federation.on_links()
+            if isinstance(message.path, _LinkPath)
+        )
+        for _, link in sorted(self._links.items()):
+            arrived = link.entered - link.lost - link.refused - link.severed - under_way[link]
+            busy, mean, longest = 0, 0.0, 0
+            if link.transmitter is not None:
+                busy, mean = link.transmitter.usage(end)
+                longest = link.transmitter.longest
+            yield LinkMetrics(
+                link.name, link.source.name, link.destination.name, link.entered, arrived,
+                link.lost, link.refused, link.severed, link.bytes, busy, mean, longest,
+            )  # fmt: skip
+
+    def lookahead(self) -> Mapping[tuple[str, str], int]:
+        """Least delay of each link."""
+        names = self.federation.names
+        return {
+            (names[a], names[b]): spec.delay.infimum for (a, b), (_, spec) in self._specs.items()
+        }
+
+
+def _pairs(scenario: Scenario, spec: LinkSpec) -> Iterable[tuple[int, int]]:
+    first, second = (scenario.select(name) for name in spec.ends)
+    for a in first:
+        for b in second:
+            if a.order != b.order:
+                yield a.order, b.order
+                if spec.both:
+                    yield b.order, a.order
