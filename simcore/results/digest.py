@@ -11,8 +11,9 @@ These are the rows of the tables of the same names in `run.sqlite`, so that anyo
 the digest of a published run: each row is one MessagePack array, and the digest is the SHA-256
 of the UTF-8 JSON array of the nodes' names, without white space, followed by the SHA-256 of
 the faults, of the messages and of the measurements, 32 bytes each. Nodes stand by their order,
-a kind of message by `kind_number`, a fate by its number. `at` of a message is the time of its
-fate. Wall time, exchanges, paths and the names of implementations are not part of it.
+a kind of message by `kind_number`, a fate by its number, and a bool as one (the table holds 0
+or 1). `at` of a message is the time of its fate. Wall time, exchanges, paths and the names of
+implementations are not part of it.
 """
 
 from __future__ import annotations
