@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from simcore.scenario.check import Checker
     from simcore.scenario.model import NodeSpec
 
+HANDLERS = ("start", "on_message", "on_timer")
+"""Methods of a service, at least one of which it needs."""
+
 _CALLABLE = re.compile(r".+\.py:[A-Za-z_]\w*", re.ASCII)
 
 
@@ -109,6 +112,11 @@ class PythonModel:
             return Node(federation, spec)
         name = options["service"]
         service = load_object(name, base) if ":" in name else federation.plugins.service(name)
+        if not any(callable(getattr(service, each, None)) for each in HANDLERS):
+            raise UsageError(
+                f"{name} has none of the methods of a service: {', '.join(HANDLERS)}; "
+                "it would never do anything"
+            )
 
         def make(life: int) -> Reactive:
             return ServiceHost(

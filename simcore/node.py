@@ -17,13 +17,14 @@ import simpy
 from simpy.core import StopSimulation
 from simpy.events import Event
 
-from simcore.calendar import CONTROL, TIMER, Deadline
-from simcore.errors import ModelError, SendError, SimcoreError, UnitError, ZeroDelayLoop
+from simcore.calendar import TIMER, Deadline
+from simcore.errors import SendError, ZeroDelayLoop
 from simcore.loops import MAX_DEPTH, loop_error
 from simcore.message import Fate, Message
 from simcore.moment import Moment
 from simcore.network import Nowhere
 from simcore.payload import MAX_SIZE, PayloadError, freeze, size_of
+from simcore.processes import Processes
 from simcore.streams import bulk_stream, stream
 from simcore.units import duration, known_durations
 
@@ -57,13 +58,14 @@ class Node:
         down: whether a fault has stopped it. What a node that is down sends or records
             goes nowhere.
         lives: how often it was started.
+        model: what its SimPy process runs; None for a node that others drive.
     """
 
     __slots__ = (
-        "_calendar", "_depth", "_destination", "_inbox", "_instant", "_measured", "_model",
-        "_outages", "_parent", "_path", "_paths", "_receivers", "_running", "_streams", "_timers",
-        "config", "down", "env", "federation", "group", "index", "lives", "name", "order", "sent",
-        "tier",
+        "_calendar", "_depth", "_destination", "_inbox", "_instant", "_measured",
+        "_outages", "_parent", "_path", "_paths", "_processes", "_receivers", "_streams", "_timers",
+        "config", "down", "env", "federation", "group", "index", "lives", "model", "name", "order",
+        "sent", "tier",
     )  # fmt: skip
 
     def __init__(self, federation: Federation, spec: NodeSpec, model: Model | None = None) -> None:
@@ -78,14 +80,14 @@ class Node:
         self.down = False
         self.lives = 0
         self.sent = 0
-        self._model = model
+        self.model = model
         self._calendar = federation.calendar
         self._paths: dict[str, Path] = {}
         self._path: Path | None = None
         self._destination = ""
         self._inbox: deque[Message] = deque()
         self._receivers: list[Moment] = []
-        self._running: list[Generator[Event, Any, Any]] = []
+        self._processes = Processes(self)
         self._streams: dict[str, Random] = {}
         self._measured = 0
         self._timers = 0
@@ -367,93 +369,30 @@ class Node:
     def start(self) -> None:
         """Start the model (called by the federation at virtual time 0, and after a restart)."""
         self.lives += 1
-        if self._model is not None:
-            try:
-                generator = self._model(self)
-            except Exception as error:
-                raise self._failure(error) from error
-            if not hasattr(generator, "throw"):
-                raise ModelError(
-                    f"the model of {self.name} is no generator: it needs at least one `yield`",
-                    node=self.name,
-                    now=self.now,
-                )
-            process = self.env.process(generator)
-            process.callbacks.append(self._ended)
-            self._running.append(generator)
-
-    def _ended(self, process: Event) -> None:
-        if not process.ok:
-            process.defused = True  # reported by what is raised here
-            if isinstance(process.value, KeyboardInterrupt):
-                raise process.value  # it came while the model ran, and is not of its making
-            raise self._failure(process.value) from process.value
-
-    def _failure(self, error: Any) -> SimcoreError:
-        if isinstance(error, SimcoreError) and not isinstance(error, UnitError):
-            return error
-        return ModelError(
-            f"the model of {self.name} raised {type(error).__name__}: {error}",
-            node=self.name,
-            now=self.now,
-        )
-
-    def owns(self, generator: object) -> bool:
-        """Whether a generator is that of this node's model."""
-        return any(generator is each for each in self._running)
+        if self.model is not None:
+            self._processes.start()
 
     def process(self, generator: Generator[Event, Any, Any]) -> simpy.Process:
-        """Run a further SimPy process of this node; it ends with the node."""
-        self._running.append(generator)
-        return self.env.process(self._guarded(generator))
+        """Run a further SimPy process of this node; it ends with the node.
 
-    def _guarded(self, generator: Generator[Event, Any, Any]) -> Generator[Event, Any, Any]:
-        try:
-            return (yield from generator)
-        except Exception as error:
-            if isinstance(error, simpy.Interrupt):
-                raise
-            raise self._failure(error) from error
-        finally:
-            if generator in self._running:
-                self._running.remove(generator)
+        An exception in it goes to the process that waits for it, and ends the run if none does.
+        """
+        return self._processes.add(generator)
+
+    def owns(self, generator: object) -> bool:
+        """Whether a generator is that of one of this node's processes."""
+        return self._processes.own(generator)
 
     def crash(self) -> None:
         """Stop at once: processes end, the inbox and everything waited for is lost."""
         self._outages += 1
         self.down = True
-        self._end_processes()
+        self._processes.end()
         for moment in self._receivers:
             self._calendar.call_off(moment.deadline)
         self._receivers.clear()
         self._inbox.clear()
         self.federation.network.cut(self)
-
-    def close(self) -> None:
-        """End with the run: what the model has open is closed, nothing is sent any more."""
-        self.down = True
-        self._end_processes()
-        # Messages are out of the collector's sight, so no ring of references may hold one.
-        self._receivers.clear()
-        self._inbox.clear()
-        self._parent = None
-
-    def _end_processes(self) -> None:
-        # A closed generator ends its SimPy process when the event it waits for happens.
-        running, self._running = self._running, []
-        for generator in running:
-            if getattr(generator, "gi_running", False):  # it brought this about itself
-                self._timers += 1
-                key = (self.now, CONTROL, 2, self.order, self._timers)
-                self._calendar.push((*key, self._end_process, generator))
-            else:
-                self._end_process(generator)
-
-    def _end_process(self, generator: Generator[Event, Any, Any]) -> None:
-        try:
-            generator.close()
-        except Exception as error:
-            raise self._failure(error) from error
 
     def restart(self) -> None:
         """Start anew when the last of overlapping crashes ends; counters and streams go on."""
@@ -461,3 +400,12 @@ class Node:
         if self._outages == 0:
             self.down = False
             self.start()
+
+    def close(self) -> None:
+        """End with the run: what the model has open is closed, nothing is sent any more."""
+        self.down = True
+        self._processes.end()
+        # Messages are out of the collector's sight, so no ring of references may hold one.
+        self._receivers.clear()
+        self._inbox.clear()
+        self._parent = None

@@ -338,3 +338,30 @@ def test_figures_of_a_link_that_goes_down_while_it_transmits():
     assert (link.entered, link.delivered, link.link_down, link.busy) == (5, 1, 4, 150 * MS)
     assert link.queue_mean == pytest.approx((4 * 0.1 + 3 * 0.05) / 1.0)
     assert link.queue_max == 4
+
+
+def test_a_process_that_waits_for_another_may_handle_its_exception():
+    def model(node):
+        def part():
+            yield node.sleep("1ms")
+            raise ValueError("no more")
+
+        try:
+            yield node.process(part())
+        except ValueError as error:
+            node.record("handled", str(error))
+
+    assert play(world({"a": model})).measured("handled") == ["no more"]
+
+
+def test_an_exception_that_no_process_waits_for_ends_the_run_in_the_nodes_name():
+    def model(node):
+        def part():
+            yield node.sleep("1ms")
+            raise ValueError("no more")
+
+        node.process(part())
+        yield node.sleep("1h")
+
+    with pytest.raises(ModelError, match="model of a raised ValueError: no more"):
+        play(world({"a": model}))
