@@ -91,6 +91,7 @@ class Federation:
         """Called between two instants when `calendar.busy` was set from outside."""
         self._arbiter = arbiter_of(self.env)
         self._asked = False
+        self._controls = 0
         self._staged: list[Message] = []
         self._demanding: dict[int, ReactiveNode] = {}
         self._observers: list[Callable[[Message], None]] = []
@@ -328,7 +329,7 @@ class Federation:
         """
         if time < self.calendar.current():
             raise UsageError(f"virtual time {time} ns has passed")
-        self._controls = getattr(self, "_controls", 0) + 1
+        self._controls += 1
         self.calendar.push((time, CONTROL, 0, 0, self._controls, _act, action))
 
     def observe(self, observer: Callable[[Message], None]) -> None:
