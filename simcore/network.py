@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from simcore.errors import UsageError
+
 if TYPE_CHECKING:
     from simcore.message import Message
     from simcore.node import Node
@@ -98,11 +100,11 @@ class Network(ABC):
 
     def disturb(self, source: str, destination: str, disturbance: Disturbance) -> None:
         """Begin a fault on the link from `source` to `destination`."""
-        raise NotImplementedError(f"{type(self).__name__} has no links to disturb")
+        raise UsageError(f"{type(self).__name__} has no links to disturb")
 
     def restore(self, source: str, destination: str, disturbance: Disturbance) -> None:
         """End a fault that `disturb` began."""
-        raise NotImplementedError(f"{type(self).__name__} has no links to disturb")
+        raise UsageError(f"{type(self).__name__} has no links to disturb")
 
     def cut(self, node: Node) -> None:  # noqa: B027 - most have nothing to do
         """Give up what a node that crashes now was still transmitting."""

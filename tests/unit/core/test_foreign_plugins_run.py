@@ -188,7 +188,7 @@ def test_all_three_work_together(plugins, hawks, tmp_path):
 def test_a_network_without_links_cannot_be_disturbed(plugins):
     federation = Federation(loads(TEXT, plugins=plugins), plugins=plugins)
     for call in (federation.network.disturb, federation.network.restore):
-        with pytest.raises(NotImplementedError, match="Sky has no links to disturb"):
+        with pytest.raises(UsageError, match="Sky has no links to disturb"):
             call("a", "b", None)
     assert federation.network.lookahead() == {}
     federation.close()
