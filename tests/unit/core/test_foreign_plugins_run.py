@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 from worlds import MS, Transcript
 
-from simcore import Fate, Federation, Plugins, SimcoreError, loads
+from simcore import Fate, Federation, Plugins, SimcoreError, UsageError, loads
 from simcore.calendar import ARRIVAL
 from simcore.network import LinkMetrics, Network, Path
 from simcore.node import Node
