@@ -18,7 +18,7 @@ from simcore.arbiter import arbiter_of
 from simcore.calendar import ARRIVAL, CONTROL, Calendar, tells_nanoseconds
 from simcore.clock import Clock
 from simcore.collection import paused
-from simcore.errors import ExitCode, ModelError, ResultsError, SendError, SimcoreError, UsageError
+from simcore.errors import ExitCode, ResultsError, SendError, SimcoreError, UsageError
 from simcore.message import Fate, Message
 from simcore.plugins import Plugins
 from simcore.results.archive import Archive
@@ -367,6 +367,3 @@ def exit_code_of(error: BaseException | None) -> ExitCode:
     if isinstance(error, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
     return ExitCode.FAILED
-
-
-__all__ = ["Federation", "ModelError", "exit_code_of"]

@@ -111,7 +111,6 @@ class Recorder:
         self.messages: list[Message] = []
         self.threshold = BUFFER
         self.written = 0
-        self.delivered = 0
         self.measured = 0
         self.closed = False
         self.broken: ResultsError | None = None
