@@ -138,6 +138,52 @@ class ZeroDelayLoop(RunFailed):
         return "\n  ".join((super().__str__(), *self.cycle))
 
 
+class ParticipantError(RunFailed):
+    """A participant did not start, ended, hung, or broke a rule of the protocol.
+
+    Its text is a whole report; the attributes are the parts of it.
+
+    Args:
+        message: the report: what happened in the first line, then one line for each part.
+        node: name of the first node that the participant hosts.
+        now: virtual time in nanoseconds at which the run was.
+        participant: name of the participant.
+        rule: short name of what it broke, as in `docs/protocol.md`.
+        pending: the ADVANCE that has no answer; None without one.
+        last_done: its last answer; None if it never gave one.
+        exit: what became of its process.
+        log: the last lines that it wrote.
+        waiting: who was waiting for whom.
+    """
+
+    reason = "participant_error"
+
+    def __init__(
+        self,
+        message: str,
+        node: str | None = None,
+        now: int | None = None,
+        participant: str = "",
+        rule: str = "",
+        pending: str | None = None,
+        last_done: str | None = None,
+        exit: str = "",
+        log: Sequence[str] = (),
+        waiting: str = "",
+    ) -> None:
+        super().__init__(message, node, now)
+        self.participant = participant
+        self.rule = rule
+        self.pending = pending
+        self.last_done = last_done
+        self.exit = exit
+        self.log = tuple(log)
+        self.waiting = waiting
+        self.args = (
+            message, node, now, participant, rule, pending, last_done, exit, self.log, waiting
+        )  # fmt: skip
+
+
 class Interrupted(SimcoreError):
     """The run was asked to stop by a signal.
 
