@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from simcore.errors import UsageError
+from simcore.hosting import in_process
 from simcore.node import Node
-from simcore.participant import Reactive, ReactiveNode
 from simcore.payload import freeze
 from simcore.plugins import Determinism, Path
 from simcore.protocol.service import ServiceHost
@@ -118,7 +118,7 @@ class PythonModel:
                 "it would never do anything"
             )
 
-        def make(life: int) -> Reactive:
+        def make(life: int) -> ServiceHost:
             return ServiceHost(
                 service(),
                 name=spec.name,
@@ -130,7 +130,7 @@ class PythonModel:
                 life=life,
             )
 
-        return ReactiveNode(federation, spec, make)
+        return in_process(federation, spec, make)
 
     def doctor(self) -> tuple[bool, str]:
         """Always works."""

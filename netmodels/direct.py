@@ -6,7 +6,8 @@ at the end of the instant at which they were sent, in the order (source, counter
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from simcore.network import Network, Path
@@ -24,14 +25,20 @@ if TYPE_CHECKING:
 class _DirectPath(Path):
     def __init__(self, federation: Federation, receiver: Node) -> None:
         self.receiver = receiver
+        self._federation = federation
         self._stage = federation.stage
         self._deliver = federation.deliver
 
     def enter(self, message: Message) -> None:
+        message.entered = message.sent
         self._stage(message)
 
     def release(self, message: Message) -> None:
-        self._deliver(message)
+        windows = self._federation.windows
+        if windows is None:
+            self._deliver(message)
+        else:
+            self._federation.announce(message, message.sent)
 
 
 class DirectNetwork(Network):
@@ -43,6 +50,10 @@ class DirectNetwork(Network):
     def path(self, source: Node, destination: Node) -> Path:
         """Every node has a path to every node, itself included."""
         return _DirectPath(self._federation, destination)
+
+    def least_delay(self, names: Collection[str]) -> int:
+        """There is no delay."""
+        return 0
 
 
 class Direct:
@@ -59,6 +70,10 @@ class Direct:
 
     def check(self, value: Any, path: Place, checker: Checker) -> None:
         """Nothing can be wrong beyond the schema."""
+
+    def least_delay(self, value: Any, names: Collection[str], base: FilePath) -> int:
+        """There is no delay."""
+        return 0
 
     def build(self, federation: Federation, scenario: Scenario) -> DirectNetwork:
         """Make the network of one run."""

@@ -6,9 +6,11 @@ Here is what is checked before anything starts; `link_network` is the network of
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
+from simcore.clock import NEVER
 from simcore.errors import UnitError
 from simcore.plugins import Determinism
 
@@ -126,6 +128,16 @@ class Latency:
                     if pair not in links:
                         checker.problem(place, f"no link from {pair[0]} to {pair[1]}")
                         return
+
+    def least_delay(self, value: Any, names: Collection[str], base: FilePath) -> int:
+        """Least delay (ns) of a link that touches one of the nodes or groups."""
+        delays = [NEVER]
+        for entry in value.get("links", ()):
+            ends = entry.get("between") or (entry.get("from"), entry.get("to"))
+            if "delay" in entry and any(end in names for end in ends):
+                link = read_link({"between": ["a", "b"], "delay": entry["delay"]}, base)
+                delays.append(link.delay.infimum)
+        return min(delays)
 
     def build(self, federation: Federation, scenario: Scenario) -> LatencyNetwork:
         """Make the network of one run."""

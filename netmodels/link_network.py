@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from simcore.federation import Federation
     from simcore.node import Node
     from simcore.scenario.model import Scenario
+    from simcore.windows import Windows
 
 
 class Link:
@@ -36,21 +37,30 @@ class Link:
     Attributes:
         name: "a->b".
         disturbances: faults that hold now.
+        fed: whether a free-running node feeds it, or the medium that it shares; it then takes
+            its messages at the boundaries of windows.
     """
 
     __slots__ = (
-        "bytes", "destination", "disturbances", "entered", "last_arrival", "lost",
+        "bytes", "destination", "disturbances", "entered", "fed", "last_arrival", "lost",
         "name", "refused", "severed", "source", "spec", "transmitter",
     )  # fmt: skip
 
     def __init__(
-        self, source: Node, destination: Node, spec: LinkSpec, transmitter: Transmitter | None
+        self,
+        source: Node,
+        destination: Node,
+        spec: LinkSpec,
+        transmitter: Transmitter | None,
+        *,
+        fed: bool,
     ) -> None:
         self.name = f"{source.name}->{destination.name}"
         self.source = source
         self.destination = destination
         self.spec = spec
         self.transmitter = transmitter
+        self.fed = fed
         self.disturbances: tuple[Disturbance, ...] = ()
         self.last_arrival = 0
         self.entered = 0
@@ -134,13 +144,14 @@ class _Direct(_LinkPath):
 class _Route(_LinkPath):
     """A path of several links, or of one with state."""
 
-    __slots__ = ("_arrived", "_hops", "_network", "_traced", "_waits", "receiver")
+    __slots__ = ("_arrived", "_hops", "_last", "_network", "_stages", "_traced", "receiver")
 
     def __init__(self, network: LatencyNetwork, receiver: Node, hops: tuple[_Hop, ...]) -> None:
         self.receiver = receiver
         self._network = network
         self._hops = hops
-        self._waits = tuple(hop.link.spec.waits for hop in hops)
+        self._last = len(hops) - 1
+        self._stages = tuple(network.staging(hop.link) for hop in hops)
         self._traced = len(hops) > 1
         self._arrived = self._arrive
 
@@ -148,8 +159,13 @@ class _Route(_LinkPath):
         return self._hops[message.hop].link
 
     def enter(self, message: Message) -> None:
-        if self._waits[message.hop]:
-            self._network.federation.stage(message)
+        message.entered = message.sent
+        self._enter(message)
+
+    def _enter(self, message: Message) -> None:
+        stage = self._stages[message.hop]
+        if stage is not None:
+            stage(message)
         else:
             self.release(message)
 
@@ -157,7 +173,7 @@ class _Route(_LinkPath):
         network = self._network
         hop = self._hops[message.hop]
         link = hop.link
-        now = network.calendar.current()
+        now = message.entered  # may have passed already, if a free-running node sent it
         link.entered += 1
         link.bytes += message.size
         disturbances = link.disturbances
@@ -185,23 +201,18 @@ class _Route(_LinkPath):
         if self._traced:
             waited = message.queued - queued
             message.leg = (link.name, now, waited, sent - now - waited)
-        network.calendar.push(
-            (
-                arrival,
-                ARRIVAL,
-                # Who would have overtaken comes behind whom it waited for.
-                now if link.spec.ordered else message.sent,
-                message.source_order,
-                message.number,
-                self._arrived,
-                message,
-            )
-        )
+        # Who would have overtaken comes behind whom it waited for.
+        stamp = now if link.spec.ordered else message.sent
+        if network.windows is not None and message.hop == self._last:
+            network.federation.arrive(message, arrival, stamp, self._arrived)
+            return
+        key = (arrival, ARRIVAL, stamp, message.source_order, message.number)
+        network.calendar.push((*key, self._arrived, message))
 
     def _lost(self, message: Message, link: Link, now: int, fate: Fate) -> None:
         if self._traced:
             message.leg = (link.name, now, 0, 0)
-        self._network.lose(link, message, fate)
+        self._network.lose(link, message, fate, now)
 
     def _arrive(self, message: Message) -> None:
         if message.fate:
@@ -210,13 +221,14 @@ class _Route(_LinkPath):
         federation = self._network.federation
         if message.leg is not None:
             federation.recorder.hop(message, message.leg, federation.calendar.now)
-        if message.hop + 1 == len(self._hops):
+        if message.hop == self._last:
             federation.deliver(message)
         elif link.destination.down:
             federation.lose(message, Fate.NODE_DOWN)
         else:
             message.hop += 1
-            self.enter(message)
+            message.entered = federation.calendar.now
+            self._enter(message)
 
 
 class LatencyNetwork(Network):
@@ -228,6 +240,7 @@ class LatencyNetwork(Network):
         self._specs: dict[tuple[int, int], tuple[int, LinkSpec]] = {}
         self._links: dict[tuple[int, int], Link] = {}
         self._media: dict[int, Transmitter] = {}
+        self._fed: frozenset[tuple[str, int]] | None = None
         self._routes = self._read(scenario)
 
     def _read(self, scenario: Scenario) -> Routes:
@@ -252,7 +265,7 @@ class LatencyNetwork(Network):
             )
         links = [self._link(pair) for pair in itertools.pairwise(route)]
         hops = tuple(_Hop(link, source, self.federation.seed) for link in links)
-        if len(hops) == 1 and not links[0].spec.waits:
+        if len(hops) == 1 and not links[0].spec.waits and self.windows is None:
             return _Direct(self, destination, hops[0])
         return _Route(self, destination, hops)
 
@@ -263,9 +276,39 @@ class LatencyNetwork(Network):
             names, nodes = self.federation.names, self.federation.nodes
             source, destination = nodes[names[pair[0]]], nodes[names[pair[1]]]
             link = self._links[pair] = Link(
-                source, destination, spec, self._transmitter(index, spec)
+                source,
+                destination,
+                spec,
+                self._transmitter(index, spec),
+                fed=_feeds(source.name, index, spec) in self._fed_by_free_running(),
             )
         return link
+
+    @property
+    def windows(self) -> Windows | None:
+        """The windows of the run's free-running nodes."""
+        return self.federation.windows
+
+    def _fed_by_free_running(self) -> frozenset[tuple[str, int]]:
+        """What free-running nodes feed; known once all nodes have been made."""
+        if self._fed is None:
+            free = frozenset() if self.windows is None else self.windows.names()
+            names = self.federation.names
+            self._fed = frozenset(
+                _feeds(names[a], index, spec)
+                for (a, _), (index, spec) in self._specs.items()
+                if names[a] in free
+            )
+        return self._fed
+
+    def staging(self, link: Link) -> Callable[[Message], None] | None:
+        """Where messages wait to enter a link; None: they need not."""
+        if link.fed and self.windows is not None:
+            return self.windows.stage
+        if not link.spec.waits:
+            return None
+        takes_time = link.spec.delay.infimum > 0
+        return self.federation.stage_last if takes_time else self.federation.stage
 
     def _transmitter(self, index: int, spec: LinkSpec) -> Transmitter | None:
         if spec.rate is None:
@@ -276,8 +319,8 @@ class LatencyNetwork(Network):
 
     # -- losses and faults
 
-    def lose(self, link: Link, message: Message, fate: Fate) -> None:
-        """Lose a message on a link now."""
+    def lose(self, link: Link, message: Message, fate: Fate, at: int) -> None:
+        """Lose a message on a link at a virtual time (ns)."""
         if fate is Fate.LOSS:
             link.lost += 1
         elif fate is Fate.QUEUE_FULL:
@@ -286,12 +329,12 @@ class LatencyNetwork(Network):
             link.severed += 1
         if message.leg is not None:
             self.federation.recorder.hop(message, message.leg, None)
-        self.federation.lose(message, fate)
+        self.federation.lose(message, fate, at)
 
     def lost_by_chance(self, link: Link, message: Message) -> None:
         """Lose a message that chance, or a link that is down, did not let through."""
         down = any(each.down for each in link.disturbances)
-        self.lose(link, message, Fate.LINK_DOWN if down else Fate.LOSS)
+        self.lose(link, message, Fate.LINK_DOWN if down else Fate.LOSS, message.sent)
 
     def disturbed(self, hop: _Hop, message: Message) -> int:
         """Delay (ns) of a message on a disturbed link, or `LOST`."""
@@ -317,9 +360,10 @@ class LatencyNetwork(Network):
 
     def _drop(self, link: Link, fate: Fate) -> None:
         if link.transmitter is not None:
-            for message in link.transmitter.drop(self.calendar.current(), link):
+            now = self.calendar.current()
+            for message in link.transmitter.drop(now, link):
                 if not message.fate:  # chance may have lost it already
-                    self.lose(link, message, fate)
+                    self.lose(link, message, fate, now)
 
     def cut(self, node: Node) -> None:
         """Lose what a node that crashes has not finished transmitting."""
@@ -379,3 +423,8 @@ def _pairs(scenario: Scenario, spec: LinkSpec) -> Iterable[tuple[int, int]]:
                 yield a.order, b.order
                 if spec.both:
                     yield b.order, a.order
+
+
+def _feeds(source: str, index: int, spec: LinkSpec) -> tuple[str, int]:
+    """What a link's messages share with others: a medium, or the end that they come from."""
+    return ("", index) if spec.shared else (source, index)

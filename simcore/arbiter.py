@@ -37,6 +37,7 @@ class Arbiter:
 
     def __init__(self) -> None:
         self._asking: list[Federation] = []
+        self._ending: list[Federation] = []
         self._event: Event | None = None
         self._settling = False
         self._stop: StopSimulation | None = None
@@ -47,6 +48,12 @@ class Arbiter:
             self._asking.append(federation)
         if not federation.calendar.waking and not self._settling:
             self._schedule(federation.env)
+
+    def forget(self, federation: Federation) -> None:
+        """Nothing more is asked for by a federation that ended."""
+        for waiting in (self._asking, self._ending):
+            if federation in waiting:
+                waiting.remove(federation)
 
     def _schedule(self, env: Environment, delay: SimTime = 0) -> None:
         if self._event is not None:
@@ -63,11 +70,14 @@ class Arbiter:
 
         Only from an event of the environment's own, where no process is active.
         """
-        while self._asking and self._event is None:
+        while (self._asking or self._ending) and self._event is None:
             following = env.peek()
             if following <= env.now or (
                 type(following) is not int
-                and any(each.calendar.at_this_instant(following) for each in self._asking)
+                and any(
+                    each.calendar.at_this_instant(following)
+                    for each in (*self._asking, *self._ending)
+                )
             ):
                 # A float clock may split a nanosecond: behind all of it, then.
                 self._schedule(env, max(following - env.now, 0))
@@ -91,6 +101,18 @@ class Arbiter:
             raise stop
 
     def _round(self) -> None:
-        asking, self._asking = self._asking, []
-        for federation in sorted(asking, key=lambda each: each.index):
-            federation.settle()
+        """Settle those that ask; when none does any more, end the instant of those that did."""
+        if self._asking:
+            asking, self._asking = self._asking, []
+            for federation in sorted(asking, key=_index):
+                federation.settle()
+                if federation not in self._ending:
+                    self._ending.append(federation)
+        else:
+            ending, self._ending = self._ending, []
+            for federation in sorted(ending, key=_index):
+                federation.end_instant()
+
+
+def _index(federation: Federation) -> int:
+    return federation.index

@@ -19,9 +19,9 @@ from simpy.events import Event
 
 from simcore.clock import FIRST, NEVER, Clock
 
-# At one instant: what changes the world, then arrivals, then what was announced for this
-# instant (answers whose computing ends), then timers.
-CONTROL, ARRIVAL, RELEASE, TIMER = range(4)
+# At one instant: what others did until then is collected, then what changes the world, then
+# arrivals, then what was announced for this instant (answers whose computing ends), then timers.
+BOUNDARY, CONTROL, ARRIVAL, RELEASE, TIMER = range(5)
 
 Entry = tuple[int, int, int, int, int, Callable[[Any], None], Any]
 """(time, rank, stamp, order, number, action, argument); the first five are unique."""
@@ -236,6 +236,12 @@ class Calendar:
     def is_due(self) -> bool:
         """Whether an entry stands at the present instant."""
         return bool(self.heap) and self.heap[0][0] == self.now
+
+    def following(self) -> int:
+        """The next instant (ns) at which the environment or this calendar has anything to do."""
+        time = self.env.peek()
+        queued = NEVER if time == Infinity else round((time - self._origin) * self.scale)
+        return min(queued, self.heap[0][0]) if self.heap else queued
 
     def env_time(self, time: int) -> SimTime:
         """The environment's time at a virtual time (ns)."""

@@ -19,17 +19,18 @@ from simcore.calendar import ARRIVAL, CONTROL, Calendar, tells_nanoseconds
 from simcore.clock import Clock
 from simcore.collection import paused
 from simcore.errors import ExitCode, ResultsError, SendError, SimcoreError, UsageError
-from simcore.message import Fate, Message
+from simcore.hosting import Host, Make, ReactiveHost, begin_all
+from simcore.message import Fate, Message, entry_order
 from simcore.plugins import Plugins
 from simcore.results.archive import Archive
 from simcore.results.digest import kind_number
 from simcore.results.recorder import Recorder
 from simcore.units import duration
+from simcore.windows import FreeRunningHost, Windows
 
 if TYPE_CHECKING:
     from simcore.network import Network
     from simcore.node import Node
-    from simcore.participant import ReactiveNode
     from simcore.scenario.model import Scenario
 
 
@@ -93,7 +94,12 @@ class Federation:
         self._asked = False
         self._controls = 0
         self._staged: list[Message] = []
-        self._demanding: dict[int, ReactiveNode] = {}
+        self._entering: list[Message] = []
+        self._demanding: dict[int, ReactiveHost] = {}
+        self.hosts: list[Host] = []
+        self.windows: Windows | None = None
+        self.on_wait: Callable[[], None] | None = None
+        """Called now and then while a participant is waited for; may raise to end the run."""
         self._observers: list[Callable[[Message], None]] = []
         self.grant_observers: list[Callable[[str, int, int], None]] = []
         self.archive = None if out is None else Archive(Path(out), scenario, self.plugins)
@@ -126,6 +132,10 @@ class Federation:
             self.calendar.push((0, CONTROL, 1, spec.order, 0, _start, node))
         for name, value in scenario.extensions.items():
             plugins.extensions[name].attach(self, value)
+        begin_all(self.hosts)
+        self.network.start()
+        if self.windows is not None:
+            self.windows.open()
 
     # -- running
 
@@ -180,15 +190,19 @@ class Federation:
         failure = error
         try:
             try:
+                if error is None:
+                    self._collect(end)
                 # Before the recorder gives what is still under way its fate.
                 links = list(self.network.metrics(end)) if hasattr(self, "network") else []
                 self.digest = self.recorder.finish(end, self._in_flight(), links)
+            except BaseException as further:
+                failure = failure or further
+                raise
             finally:
                 self.calendar.heap.clear()  # the environment may go on; this run does not
                 self._staged.clear()
-                if hasattr(self, "network"):
-                    self.network.close()
-                self._close_nodes()
+                self._entering.clear()
+                self._close_parts(orderly=failure is None)
         except BaseException as further:
             failure = failure or further
             raise
@@ -198,14 +212,39 @@ class Federation:
                 self.archive.finish(end, digest, failure, self.recorder.counts)
         return self.digest
 
-    def _close_nodes(self) -> None:
+    def _collect(self, end: int) -> None:
+        """Take what participants did ahead of the rest, as far as it lies before `end` (ns)."""
+        if self.windows is not None:
+            self.windows.close(end)
+        for message in self._in_order(self._entering):
+            message.path.release(message)
+        self.network.finish(end)
+
+    def _close_parts(self, *, orderly: bool) -> None:
         """Close all, whatever one of them raises; the first error is raised at the end."""
         errors = []
-        for node in getattr(self, "_nodes", {}).values():
+        nodes = getattr(self, "_nodes", {}).values()
+        participants = [host.participant for host in self.hosts if host.participant is not None]
+        if hasattr(self, "network"):
+            participants += self.network.participants()
+        if orderly:
+            ending = [each.close for each in participants]
+            for each in participants:
+                each.shut_down()
+        else:
+            ending = [each.kill for each in participants]
+        network = [self.network.close] if hasattr(self, "network") else []
+        for close in (*ending, *network, *(node.close for node in nodes)):
             try:
-                node.close()
+                close()
             except SimcoreError as error:
                 errors.append(error)
+        for host in self.hosts:
+            host.forget()
+            host.participant = None
+        if self.windows is not None:
+            self.windows.forget()
+        self._arbiter.forget(self)
         if errors:
             raise errors[0]
 
@@ -215,30 +254,53 @@ class Federation:
         return [message for message in entries if message.fate == Fate.DELIVERED]
 
     def _in_flight(self) -> list[Message]:
-        return sorted([*self.on_links(), *self._staged], key=_entry_order)
+        waiting = [*self.on_links(), *self._staged, *self._entering]
+        if self.windows is not None:
+            waiting += self.windows.entering()
+        if hasattr(self, "network"):
+            waiting += self.network.in_flight()
+        return sorted(waiting, key=entry_order)
 
     # -- instants
 
     def _conclude_instant(self) -> None:
         if self.attend is not None:
             self.attend()
+        if self.network.active:
+            self.ask()
         self._arbiter.conclude(self.env)
 
-    def _ask(self) -> None:
+    def ask(self) -> None:
+        """Have `settle` called at the end of this instant, and `end_instant` after that."""
         if not self._asked:
             self._asked = True
             self.calendar.busy = True
             self._arbiter.ask(self)
 
     def stage(self, message: Message) -> None:
-        """Have `message.path.release(message)` called at the end of this instant, in order."""
-        self._staged.append(message)
-        self._ask()
+        """Have `message.path.release(message)` called at the end of this instant, in order.
 
-    def demand(self, node: ReactiveNode) -> None:
-        """Have `node.advance()` called at the end of this instant, in order."""
-        self._demanding[node.order] = node
-        self._ask()
+        For a path that may take no time: the message can lead to others at the same instant.
+        """
+        self._staged.append(message)
+        self.ask()
+
+    def stage_last(self, message: Message) -> None:
+        """As `stage`, for a path that takes time: when nothing else happens at this instant."""
+        self._entering.append(message)
+        self.ask()
+
+    def demand(self, host: ReactiveHost) -> None:
+        """Have a participant advanced at the end of this instant, in order."""
+        self._demanding[host.order] = host
+        self.ask()
+
+    def running_free(self, make: Make) -> FreeRunningHost:
+        """Make the host of a free-running participant."""
+        if self.windows is None:
+            scenario = self.scenario
+            self.windows = Windows(self, scenario.quantum, scenario.window)
+        return self.windows.add(make)
 
     def settle(self) -> None:
         """One round at the end of an instant (called by the arbiter)."""
@@ -247,17 +309,42 @@ class Federation:
             return
         if self._staged:
             staged, self._staged = self._staged, []
-            if len(staged) > 1:
-                staged.sort(key=_entry_order)
-            for message in staged:
+            for message in self._in_order(staged):
                 message.path.release(message)
         self.calendar.handle_due()
         if self._demanding:
-            demanding, self._demanding = self._demanding, {}
-            for order in sorted(demanding):
-                demanding[order].advance()
+            self._round()
         if self.calendar.is_due():
-            self._ask()
+            self.ask()
+
+    def _round(self) -> None:
+        """Advance all reactive participants that are due, at the same time."""
+        now = self.calendar.now
+        demanding, self._demanding = self._demanding, {}
+        hosts = [demanding[order] for order in sorted(demanding)]
+        under_way = [host for host in hosts if host.begin(now)]
+        for host in under_way:
+            host.finish(now)
+
+    def end_instant(self) -> None:
+        """Last of all at an instant (called by the arbiter): what only leads to later ones."""
+        if self.closed:
+            return
+        if self._entering:
+            entering, self._entering = self._entering, []
+            for message in self._in_order(entering):
+                message.path.release(message)
+        if self.windows is not None:
+            self.windows.grant()
+        self.network.advance()
+        if self.calendar.is_due():
+            self.ask()
+
+    @staticmethod
+    def _in_order(messages: list[Message]) -> list[Message]:
+        if len(messages) > 1:
+            messages.sort(key=entry_order)
+        return messages
 
     # -- messages
 
@@ -276,9 +363,26 @@ class Federation:
             self._notify(message)
         receiver.deliver(message)
 
-    def lose(self, message: Message, fate: Fate) -> None:
-        """Record that a message is lost now (called by the network)."""
-        message.at = self.calendar.current()
+    def announce(self, message: Message, at: int) -> None:
+        """Have a message delivered at a virtual time, ns (called by the network)."""
+        self.arrive(message, at, message.sent, self.deliver)
+
+    def arrive(
+        self, message: Message, at: int, stamp: int, action: Callable[[Message], None]
+    ) -> None:
+        """As `announce`, with what orders it among arrivals of equal time, and what to call."""
+        if self.windows is not None:
+            at = self.windows.admit(message, at, stamp)
+        key = (at, ARRIVAL, stamp, message.source_order, message.number)
+        self.calendar.push((*key, action, message))
+
+    def lose(self, message: Message, fate: Fate, at: int | None = None) -> None:
+        """Record that a message is lost (called by the network).
+
+        Args:
+            at: when, ns; None: now.
+        """
+        message.at = self.calendar.current() if at is None else at
         message.fate = fate
         recorded = self._recorded
         recorded.append(message)
@@ -329,8 +433,15 @@ class Federation:
         """
         if time < self.calendar.current():
             raise UsageError(f"virtual time {time} ns has passed")
+        if self.windows is not None:
+            self.windows.cut(time)
         self._controls += 1
         self.calendar.push((time, CONTROL, 0, 0, self._controls, _act, action))
+
+    def check_stop(self) -> None:
+        """Raise if the run was asked to stop (called while a participant is waited for)."""
+        if self.on_wait is not None:
+            self.on_wait()
 
     def observe(self, observer: Callable[[Message], None]) -> None:
         """Call `observer(message)` whenever a message's fate comes, before its receiver acts.
@@ -343,10 +454,6 @@ class Federation:
     def observe_grants(self, observer: Callable[[str, int, int], None]) -> None:
         """Call `observer(node, now, inputs)` whenever a participant is granted an instant."""
         self.grant_observers.append(observer)
-
-
-def _entry_order(message: Message) -> tuple[int, int]:
-    return message.source_order, message.number
 
 
 def _start(node: Node) -> None:

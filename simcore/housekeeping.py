@@ -68,6 +68,7 @@ class Housekeeper:
 
     def __enter__(self) -> Housekeeper:
         self._federation.attend = self.attend
+        self._federation.on_wait = self.check_stop
         self._thread.start()
         return self
 
@@ -75,6 +76,7 @@ class Housekeeper:
         self._ended.set()
         self._thread.join()
         self._federation.attend = None
+        self._federation.on_wait = None
 
     @property
     def share(self) -> float | None:
@@ -93,14 +95,22 @@ class Housekeeper:
         Raises:
             Interrupted: the run was asked to stop.
         """
-        if self.stop_with is not None:
-            raise Interrupted(self.stop_with)
+        self.check_stop()
         if self._flush_due:
             self._flush_due = False
             self._federation.recorder.flush(self._federation.calendar.now)
             if not self._set_aside:  # what nodes make when they first act: paths, frames, streams
                 self._set_aside = True
                 set_aside()
+
+    def check_stop(self) -> None:
+        """Raise if the run was asked to stop.
+
+        Raises:
+            Interrupted: it was.
+        """
+        if self.stop_with is not None:
+            raise Interrupted(self.stop_with)
 
     def _watch(self) -> None:
         federation, calendar = self._federation, self._federation.calendar

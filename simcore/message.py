@@ -85,6 +85,8 @@ class Message(msgspec.Struct, gc=False, eq=False):
     parent: Message | None = None
     """The message that led to this one at the same instant; kept to print a cycle."""
     hop: int = 0
+    entered: int = 0
+    """When it entered the link or network that it is in, or waits to enter."""
     leg: tuple[str, int, int, int] | None = None
     """The link it is on, when it entered it, waits, and is transmitted, where that is traced."""
 
@@ -147,3 +149,8 @@ class Message(msgspec.Struct, gc=False, eq=False):
 
     def __repr__(self) -> str:
         return f"<Message {self.id} {self.kind!r} to {self.destination}>"
+
+
+def entry_order(message: Message) -> tuple[int, int]:
+    """What decides who comes first at one instant."""
+    return message.source_order, message.number

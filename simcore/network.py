@@ -7,15 +7,17 @@ is made (one link, several hops, a packet simulator) is the model's business.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from simcore.clock import NEVER
 from simcore.errors import UsageError
 
 if TYPE_CHECKING:
     from simcore.message import Message
     from simcore.node import Node
+    from simcore.participant import Participant
 
 
 class Path(ABC):
@@ -90,6 +92,9 @@ class LinkMetrics(NamedTuple):
 class Network(ABC):
     """The network of one run."""
 
+    active = False
+    """Whether `advance` is to be called at the end of each instant."""
+
     @abstractmethod
     def path(self, source: Node, destination: Node) -> Path:
         """The path between two nodes.
@@ -112,6 +117,10 @@ class Network(ABC):
     def close(self) -> None:  # noqa: B027 - most have nothing to do
         """Let go of all messages at the end of the run."""
 
+    def in_flight(self) -> Iterable[Message]:
+        """Messages that are in the network and in no entry of the calendar."""
+        return ()
+
     def metrics(self, end: int) -> Iterable[LinkMetrics]:
         """Figures per link for a run that ended at virtual time `end` (ns)."""
         return ()
@@ -119,3 +128,37 @@ class Network(ABC):
     def lookahead(self) -> Mapping[tuple[str, str], int]:
         """Least delay (ns) of each link, by the names of its two ends."""
         return {}
+
+    def least_delay(self, names: Collection[str]) -> int:
+        """Least delay (ns) of a link that touches one of the nodes; `NEVER` if none does."""
+        links = self.lookahead()
+        if not links:
+            return 0  # it does not say
+        delays = (delay for (a, b), delay in links.items() if a in names or b in names)
+        return min(delays, default=NEVER)
+
+    # -- for networks that are advanced as participants are
+
+    def participants(self) -> Iterable[Participant]:
+        """What is to be ended with the run."""
+        return ()
+
+    def start(self) -> None:  # noqa: B027 - most have nothing to start
+        """The run is about to begin."""
+
+    def advance(self) -> None:  # noqa: B027
+        """Go on as far as nothing can interfere: called last of all at an instant."""
+
+    def next_event(self) -> int | None:
+        """When something happens inside next, ns, if that is known and may be a delivery."""
+        return None
+
+    def reach(self, position: int, grain: int) -> None:  # noqa: B027
+        """Go on to a boundary of windows, events within the grain behind it (ns) included.
+
+        What entered before `position` has been released by then; what enters later comes at
+        the next boundary.
+        """
+
+    def finish(self, end: int) -> None:  # noqa: B027
+        """Go on to the end of the run, ns."""

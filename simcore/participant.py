@@ -1,190 +1,147 @@
-"""Participants: what a backend fulfils, and the node that drives it.
+"""Participants: what a backend fulfils.
 
-A reactive participant is granted the present instant only: it acts on inputs, or at the next
-instant that it announced, and answers with outputs stamped now or later. The node here turns
-arrivals into inputs, answers into messages, and announcements into entries of the calendar.
+A participant hosts one or more nodes outside SimPy and is advanced in virtual time, in two
+steps: `begin` lets it go, `finish` waits for what it did. So several can run at the same time,
+and the environment can go on while they do.
+
+| kind | until | inputs | may answer with stamps |
+|---|---|---|---|
+| reactive | the present instant, inclusive | arrive at that instant | from that instant on |
+| free_running | end of a window, exclusive | arrive inside the window | inside the window |
+| network | exclusive bound | enter the network before the bound | before the bound |
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Literal, NamedTuple, Protocol
 
-from simcore.calendar import RELEASE, TIMER
-from simcore.errors import ModelError, SimcoreError, ZeroDelayLoop
-from simcore.loops import MAX_DEPTH, loop_error
-from simcore.message import Message, Trail
-from simcore.node import Node
-from simcore.payload import MAX_SIZE, size_of
-from simcore.protocol.service import Done, Measure, Output
+from simcore.errors import ModelError, SimcoreError
+from simcore.message import Fate, Message
+from simcore.protocol.service import Done
 
-if TYPE_CHECKING:
-    from simcore.federation import Federation
-    from simcore.scenario.model import NodeSpec
+Kind = Literal["reactive", "free_running", "network"]
 
 
-class Reactive(Protocol):
-    """A participant that is granted instants."""
+class Delivery(NamedTuple):
+    """What became of a message inside a network."""
 
-    def start(self, now: int) -> Done:
-        """Begin at virtual time `now` (ns)."""
+    id: str
+    at: int
+    """When it was delivered or lost, ns."""
+    fate: Fate = Fate.DELIVERED
 
-    def advance(self, now: int, inputs: Sequence[Message]) -> Done:
-        """Act at the instant `now` on what arrived at it: messages first, then timers."""
+
+class NetworkDone(NamedTuple):
+    """Answer of a network to an advance."""
+
+    now: int
+    """Its clock: the instant of the delivery that it stopped at, or else less than `until`."""
+    next: int | None
+    """When something happens in it next, ns; None: nothing until a message enters."""
+    deliveries: Sequence[Delivery]
+    """Deliveries, all at `now`, and losses, none later than that."""
 
 
-class ReactiveNode(Node):
-    """A node behind which a reactive participant stands.
+class Participant(ABC):
+    """Something outside SimPy that is advanced in virtual time.
 
-    Args:
-        make: makes the participant; called at each start with the number of this life, from 1.
+    Attributes:
+        kind: what it is granted.
+        grain: its windows begin and end at multiples of it, ns.
     """
 
-    __slots__ = ("_held", "_inputs", "_make", "_next", "_participant", "_rounds")
+    kind: Kind = "reactive"
+    grain: int = 1
+
+    def launch(self) -> None:  # noqa: B027 - in-process ones have nothing to start
+        """Start it; returns at once, so that all start at the same time."""
+
+    def ready(self, now: int) -> int | None:
+        """Wait until it can be advanced.
+
+        Args:
+            now: virtual time at which its life begins, ns.
+
+        Returns:
+            Reactive: when it wants to be advanced first; network: its first event (ns). None:
+            not before something arrives.
+        """
+        return now
+
+    @abstractmethod
+    def begin(self, until: int, inputs: Sequence[Message]) -> None:
+        """Let it go.
+
+        Args:
+            until: as in the table above, ns.
+            inputs: in the order of arrival, which is at `message.at` (`message.entered` for a
+                network).
+        """
+
+    @abstractmethod
+    def finish(self) -> Done | NetworkDone:
+        """Wait until it has come as far as it was let go, and take its answer."""
+
+    def shut_down(self) -> None:  # noqa: B027 - in-process ones have nothing to end
+        """Ask it to end; returns at once, so that all end at the same time."""
+
+    def close(self) -> None:  # noqa: B027
+        """Wait until it has ended after `shut_down`.
+
+        Raises:
+            ParticipantError: it did not end in order.
+        """
+
+    def kill(self) -> None:  # noqa: B027
+        """End it at once, whatever it is doing; never raises."""
+
+
+class Advancing(Protocol):
+    """Something in simcore's own process that takes part like a participant."""
+
+    def advance(self, until: int, inputs: Sequence[Message]) -> Done:
+        """Go on, and tell what was done."""
+
+
+class InProcess(Participant):
+    """A participant in simcore's own process.
+
+    Args:
+        name: in whose name errors are reported.
+        make: makes what is advanced, at the first advance.
+        kind: what it is granted.
+    """
 
     def __init__(
-        self, federation: Federation, spec: NodeSpec, make: Callable[[int], Reactive]
+        self, name: str, make: Callable[[], Advancing], kind: Kind = "reactive", grain: int = 1
     ) -> None:
-        super().__init__(federation, spec)
+        self.kind = kind
+        self.grain = grain
+        self._name = name
         self._make = make
-        self._participant: Reactive | None = None
-        self._inputs: list[Message] = []
-        self._next: int | None = None
-        self._rounds = 0
-        self._held = 0
+        self._inside: Advancing | None = None
+        self._until = 0
+        self._inputs: Sequence[Message] = ()
 
-    def start(self) -> None:
-        """Make and start the participant, at the end of the present instant."""
-        self.lives += 1
-        self._participant = None
-        self.federation.demand(self)
+    def begin(self, until: int, inputs: Sequence[Message]) -> None:
+        """Note what is asked for: one's own process does one thing after the other."""
+        self._until = until
+        self._inputs = inputs
 
-    def deliver(self, message: Message) -> None:
-        """Keep an arrival for the round at the end of this instant."""
-        self._inputs.append(message)
-        self.federation.demand(self)
-
-    def crash(self) -> None:
-        """Stop at once; what was computed but not sent yet is lost."""
-        super().crash()
-        self._participant = None
-        self._inputs.clear()
-        self._next = None
-
-    def advance(self) -> None:
-        """One reactive round (called by the federation at the end of an instant)."""
-        if self.down:
-            return
-        now = self._calendar.now
-        inputs, self._inputs = self._inputs, []
-        self._count_round(now)
-        for observer in self.federation.grant_observers:
-            observer(self.name, now, len(inputs))
+    def finish(self) -> Done:
+        """Do it."""
         try:
-            if self._participant is None:
-                self._participant = self._make(self.lives)
-                self._apply(now, self._participant.start(now))
-                if not inputs:
-                    return
-            self._apply(now, self._participant.advance(now, inputs))
+            if self._inside is None:
+                self._inside = self._make()
+            inputs, self._inputs = self._inputs, ()
+            return self._inside.advance(self._until, inputs)
         except SimcoreError:
             raise
         except Exception as error:
             raise ModelError(
-                f"the service of {self.name} raised {type(error).__name__}: {error}",
-                node=self.name,
-                now=now,
+                f"the service of {self._name} raised {type(error).__name__}: {error}",
+                node=self._name,
+                now=self._until,
             ) from error
-
-    def _count_round(self, now: int) -> None:
-        self._rounds = self._rounds + 1 if self._instant == now else 0
-        self._instant = now
-        if self._rounds > MAX_DEPTH + 1:  # a loop of messages has ended by then
-            raise ZeroDelayLoop(
-                f"{self.name} was advanced more than {MAX_DEPTH} times at one instant: "
-                "it keeps setting timers that are due at once",
-                cycle=(f"{self.name} --timer--> {self.name}",),
-                node=self.name,
-                now=now,
-            )
-
-    def _apply(self, now: int, done: Done) -> None:
-        stamps = [*(each.at for each in done.measures), *(each.at for each in done.outputs)]
-        if min(stamps, default=now) < now or (done.next is not None and done.next < now):
-            earliest = min([*stamps, done.next if done.next is not None else now])
-            raise ModelError(
-                f"{self.name} answered the instant {now} ns with something at {earliest} ns, "
-                "which has passed",
-                node=self.name,
-                now=now,
-            )
-        for measure in done.measures:
-            self._hold(measure.at, now, self._measure, measure)
-        for output in done.outputs:
-            self._emit(now, output)
-        if done.next is not None and done.next != self._next:
-            self._timers += 1
-            self._calendar.push(
-                (done.next, TIMER, 0, self.order, self._timers, self._due, done.next)
-            )
-        self._next = done.next
-
-    def _due(self, time: int) -> None:
-        if time == self._next:
-            self._next = None
-            self.federation.demand(self)
-
-    def _emit(self, now: int, output: Output) -> None:
-        path = self._paths.get(output.destination) or self._find_path(output.destination)
-        federation = self.federation
-        cause: Message | None = output.cause
-        size = output.size
-        if size is not None and (type(size) is not int or not 0 <= size < MAX_SIZE):
-            raise self._send_error(
-                f"{output.kind!r} to {output.destination}: size is {size!r}, not bytes"
-            )
-        self.sent += 1
-        receiver = path.receiver
-        message = Message(
-            output.at,
-            self.order,
-            self.sent,
-            receiver.order,
-            federation.kind_number(output.kind, self.name),
-            size_of(output.payload, size),
-            output.payload,
-            output.at,
-            0,
-            output.kind,
-            self,
-            receiver,
-            path,
-        )
-        if cause is not None:
-            message.follow(cause, output.waited, output.computed)
-            if cause.at == output.at:
-                message.depth, message.parent = cause.depth + 1, cause
-        elif output.computed or output.waited:
-            message.trail = Trail(
-                self.order, self.sent, output.at, None, None, 0, output.waited, output.computed
-            )
-        if message.depth > MAX_DEPTH:
-            raise loop_error(message)
-        self._hold(output.at, now, path.enter, message)
-
-    def _measure(self, measure: Measure) -> None:
-        self.record(measure.name, measure.value)
-
-    def _hold(self, at: int, now: int, action: Callable[[Any], None], argument: Any) -> None:
-        """Act at `at`: now, or when the computing that leads to it ends in this life."""
-        if at == now:
-            action(argument)
-        else:
-            self._held += 1
-            key = (at, RELEASE, 0, self.order, self._held)
-            self._calendar.push((*key, self._release, (self.lives, action, argument)))
-
-    def _release(self, held: tuple[int, Callable[[Any], None], Any]) -> None:
-        life, action, argument = held
-        if life == self.lives and not self.down:
-            action(argument)

@@ -50,14 +50,22 @@ class Plugin(Protocol):
 
 
 class Backend(Plugin, Protocol):
-    """Stands behind the nodes of one implementation."""
+    """Stands behind the nodes of one implementation.
+
+    One whose participants may be free-running also has `kind_of(options)`, which tells the kind
+    of participant (see `simcore.participant`) that a node's keys ask for.
+    """
 
     def attach(self, federation: Federation, spec: NodeSpec) -> Node:
         """Make the node, ready to start at the beginning of the run."""
 
 
 class NetworkModel(Plugin, Protocol):
-    """Decides when, and whether, a message reaches its destination."""
+    """Decides when, and whether, a message reaches its destination.
+
+    One that can tell it from the scenario alone also has `least_delay(value, names, base)`: the
+    least delay (ns) of a link that touches one of the nodes or groups, 0 if it promises none.
+    """
 
     def build(self, federation: Federation, scenario: Scenario) -> Network:
         """Make the network of one run from `scenario.network`."""

@@ -19,8 +19,8 @@ import msgspec
 import simpy
 
 from simcore import Fate, Federation, Plugins
+from simcore.hosting import in_process
 from simcore.node import Node
-from simcore.participant import ReactiveNode
 from simcore.payload import freeze
 from simcore.plugins import Determinism
 from simcore.protocol.service import ServiceHost
@@ -60,7 +60,7 @@ class Inline:
                 life=life,
             )
 
-        return ReactiveNode(federation, spec, make)
+        return in_process(federation, spec, make)
 
     def doctor(self) -> tuple[bool, str]:
         return True, "for tests"

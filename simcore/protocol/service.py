@@ -79,6 +79,8 @@ class Output(NamedTuple):
     cause: Any
     waited: int
     computed: int
+    source: str | None = None
+    """The node that sends it, where a participant hosts several."""
 
 
 class Measure(NamedTuple):
@@ -87,6 +89,8 @@ class Measure(NamedTuple):
     at: int
     name: str
     value: bool | int | float | str
+    node: str | None = None
+    """The node that measures, where a participant hosts several."""
 
 
 class Done(NamedTuple):
@@ -94,7 +98,7 @@ class Done(NamedTuple):
 
     outputs: Sequence[Output]
     measures: Sequence[Measure]
-    next: int | None
+    next: int | None = None
     """When the service wants to be advanced without a message, ns; None: never."""
 
 
@@ -234,6 +238,7 @@ class ServiceHost:
         heapify(self._free)
         self._queue = queue
         self._starts: deque[int] = deque()
+        self._started = False
         self._on_start = getattr(service, "start", None)
         self._on_message = getattr(service, "on_message", None)
         self._on_timer = getattr(service, "on_timer", None)
@@ -274,19 +279,17 @@ class ServiceHost:
         heapreplace(self._free, start + span)
         return start, start + span
 
-    def start(self, now: int) -> Done:
-        """Call the service's `start`."""
-        if self._on_start is not None:
-            self._call(now, None, self._on_start)
-        return self._done()
-
     def advance(self, now: int, inputs: Sequence[Any]) -> Done:
-        """Handle messages, then the timers due, all at one instant.
+        """Start the service if this is its first advance, handle messages, then timers due.
 
         Args:
             now: the instant, ns.
             inputs: messages in the order of arrival.
         """
+        if not self._started:
+            self._started = True
+            if self._on_start is not None:
+                self._call(now, None, self._on_start)
         if self._on_message is not None:
             for message in inputs:
                 self._call(now, message, self._on_message, message)

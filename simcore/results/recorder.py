@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import astuple
 
+from simcore.clock import NEVER
 from simcore.collection import paused
 from simcore.errors import ModelError, ResultsError
 from simcore.message import Fate, Message
@@ -47,6 +48,10 @@ CREATE TABLE hop(
     queued INTEGER, transmitted INTEGER, arrived INTEGER);
 CREATE TABLE measurement(
     at INTEGER, node INTEGER, number INTEGER, name TEXT, type TEXT, value);
+CREATE TABLE late(source INTEGER, number INTEGER, at INTEGER, late INTEGER);
+CREATE TABLE exchange(
+    participant TEXT, seq INTEGER, at INTEGER, until INTEGER, inputs INTEGER, outputs INTEGER,
+    begun INTEGER, awaited INTEGER, done INTEGER);
 CREATE TABLE fault(
     at INTEGER, number INTEGER, phase TEXT, kind TEXT, target TEXT, detail TEXT);
 CREATE TABLE link(
@@ -81,6 +86,8 @@ CREATE INDEX IF NOT EXISTS hop_id ON hop(source, number);
 _MESSAGE_COLUMNS = 9
 _INSERT_MESSAGE = "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?)"
 
+_INSERT_EXCHANGE = "INSERT INTO exchange VALUES (?,?,?,?,?,?,?,?,?)"
+
 # Most of what a row costs in SQLite is one execution of a statement, so many rows share one.
 _BLOCK = 32
 _INSERT_BLOCK = _INSERT_MESSAGE + ",(?,?,?,?,?,?,?,?,?)" * (_BLOCK - 1)
@@ -104,6 +111,8 @@ class Recorder:
         messages: messages whose fate is known and that are not written yet.
         threshold: length of `messages` at which to flush.
         written: number of messages written so far.
+        held_from: nothing at or after this time (ns) is complete yet, though the run may have
+            passed it: free-running participants have not said what they did.
     """
 
     def __init__(self, nodes: Sequence[NodeSpec], database: Path | None = None) -> None:
@@ -111,12 +120,15 @@ class Recorder:
         self.messages: list[Message] = []
         self.threshold = BUFFER
         self.written = 0
+        self.held_from = NEVER
         self.measured = 0
         self.closed = False
         self.broken: ResultsError | None = None
         self._measurements: list[tuple[Any, ...]] = []
         self._faults: list[tuple[Any, ...]] = []
         self._hops: list[tuple[Any, ...]] = []
+        self._late: list[tuple[int, ...]] = []
+        self._exchanges: list[tuple[Any, ...]] = []
         self.faults = 0
         self._connection: sqlite3.Connection | None = None
         if database is not None:
@@ -197,15 +209,32 @@ class Recorder:
         """
         self._hops.append((message.source_order, message.number, message.hop, *leg, arrived))
 
+    def late(self, message: Message, by: int) -> None:
+        """Record that a message was handed over later than it arrived, by a time (ns)."""
+        self._late.append((message.source_order, message.number, message.sent, by))
+
+    def exchange(self, row: tuple[Any, ...]) -> None:
+        """Record one advance of a participant.
+
+        Args:
+            row: the participant's name, number of the advance, present virtual time, how far it
+                was let go, numbers of inputs and outputs, and when it was let go, waited for and
+                had answered (ns of wall time since the run was set up).
+        """
+        self._exchanges.append(row)
+        if len(self._exchanges) >= BUFFER:
+            exchanges, self._exchanges = self._exchanges, []
+            self._write([(_INSERT_EXCHANGE, exchanges)])
+
     def flush(self, horizon: int) -> None:
         """Digest and write everything earlier than `horizon` (ns); nothing earlier may follow."""
         with paused():  # it would walk all nodes of the run for each few hundred rows
-            self._flush(horizon)
+            self._flush(min(horizon, self.held_from))
 
     def _flush(self, horizon: int) -> None:
-        pending, rest = self.messages[:], []
-        if pending and pending[-1].at >= horizon:
-            rest = [m for m in pending if m.at >= horizon]
+        pending = self.messages[:]
+        rest = [m for m in pending if m.at >= horizon]
+        if rest:
             pending = [m for m in pending if m.at < horizon]
         self.messages[:] = rest
         rows = sorted([astuple(message)[:_MESSAGE_COLUMNS] for message in pending])
@@ -213,6 +242,8 @@ class Recorder:
         measurements, self._measurements = _split(self._measurements, horizon)
         faults, self._faults = _split(self._faults, horizon)
         hops, self._hops = self._hops, []
+        late, self._late = self._late, []
+        exchanges, self._exchanges = self._exchanges, []
         # Everything at one instant stays until the instant is over, however much it is.
         self.threshold = BUFFER + max(len(self.messages), len(self._measurements))
         # What a node measures at one instant may come out of order among nodes.
@@ -227,6 +258,8 @@ class Recorder:
                 ("INSERT INTO hop VALUES (?,?,?,?,?,?,?,?)", hops),
                 ("INSERT INTO measurement VALUES (?,?,?,?,?,?)", measurements),
                 ("INSERT INTO fault VALUES (?,?,?,?,?,?)", faults),
+                ("INSERT INTO late VALUES (?,?,?,?)", late),
+                (_INSERT_EXCHANGE, exchanges),
             ]
         )
         self.written += len(rows)
@@ -260,6 +293,7 @@ class Recorder:
             in_flight: messages that were sent and have no fate yet.
         """
         self.closed = True
+        self.held_from = NEVER
         late = [m for m in self.messages if m.at >= end]
         kept = [m for m in self.messages if m.at < end]
         for message in (*late, *in_flight):
@@ -329,6 +363,5 @@ def _is_text(value: str) -> bool:
 
 def _split(rows: list[Any], horizon: int) -> tuple[list[Any], list[Any]]:
     """Rows before the horizon, and the others; the first field is the time."""
-    if not rows or rows[-1][0] < horizon:
-        return rows, []
-    return [row for row in rows if row[0] < horizon], [row for row in rows if row[0] >= horizon]
+    rest = [row for row in rows if row[0] >= horizon]
+    return ([row for row in rows if row[0] < horizon], rest) if rest else (rows, rest)

@@ -20,6 +20,7 @@ from simcore.plugins import Path as KeyPath
 from simcore.plugins import Plugins
 from simcore.scenario import sources
 from simcore.scenario.formats import Formats
+from simcore.scenario.lookahead import check_lookahead
 from simcore.scenario.names import MAX_NODES, Names
 from simcore.scenario.problems import Report, did_you_mean, shorten
 from simcore.scenario.prune import Pruned
@@ -293,6 +294,7 @@ def _ask_plugins(checker: Checker, plugins: Plugins) -> None:
     if not checker.incomplete(("network", "model")):
         network = data.get("network", {"model": DEFAULT_NETWORK})
         _ask(plugins.netmodels[network["model"]], network, ("network",), checker)
+        check_lookahead(checker, data.get("nodes", {}), network, DEFAULT_IMPLEMENTATION)
     for name, extension in plugins.extensions.items():
         if name in data:
             _ask(extension, data[name], (name,), checker)

@@ -137,6 +137,7 @@ def _build(
         "description": data.get("description", ""),
         "seed": data.get("seed", DEFAULT_SEED),
         "duration": data["duration"],
+        **{key: data[key] for key in ("quantum", "window") if key in data},
         "nodes": data["nodes"],
         "network": network,
         **extensions,
@@ -155,6 +156,8 @@ def _build(
         extensions=extensions,
         expect=tuple(resolved["expect"]),
         resolved=resolved,
+        quantum=units.duration(data["quantum"]) if "quantum" in data else None,
+        window=units.duration(data["window"]) if "window" in data else None,
     )
 
 

@@ -57,6 +57,9 @@ class Scenario:
         network: as written, with its `model`.
         extensions: what stands under the extensions' top-level keys.
         expect: expectations, as written.
+        quantum: length (ns) of windows of free-running nodes whose links promise less; None: they
+            all promise enough.
+        window: upper limit of a window's length, ns; None: what the links promise.
         resolved: plain data that, loaded again, gives an equal scenario.
     """
 
@@ -72,6 +75,8 @@ class Scenario:
     extensions: Mapping[str, Any]
     expect: tuple[str, ...]
     resolved: Mapping[str, Any]
+    quantum: int | None = None
+    window: int | None = None
 
     def select(self, name: str) -> tuple[NodeSpec, ...]:
         """The nodes a name stands for: all members of a group, or the one node.

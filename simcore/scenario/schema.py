@@ -55,6 +55,21 @@ _HEAD: Mapping[str, Any] = {
         "format": "duration",
         "examples": ["60s", "1.5h"],
     },
+    "quantum": {
+        "description": "Length of the windows of free-running nodes where the least delay of "
+        "their links is shorter, or unknown. What arrives inside a window is then handed over "
+        "at its end: the run says how often and how late.",
+        "type": "string",
+        "format": "duration",
+        "examples": ["1ms"],
+    },
+    "window": {
+        "description": "Longest window of free-running nodes. Without it, the least delay of "
+        "their links. The results of a run without `quantum` do not depend on it.",
+        "type": "string",
+        "format": "duration",
+        "examples": ["100us"],
+    },
 }
 
 COMMON_NODE: Mapping[str, Any] = {

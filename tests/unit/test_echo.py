@@ -22,7 +22,7 @@ class Sent(NamedTuple):
 
 def host(config: dict[str, Any]) -> ServiceHost:
     echo = ServiceHost(Echo(), name="server", seed=1, config=config, freeze=freeze)
-    echo.start(0)
+    echo.advance(0, [])
     return echo
 
 

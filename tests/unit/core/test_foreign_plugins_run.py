@@ -13,10 +13,9 @@ import pytest
 from worlds import MS, Transcript
 
 from simcore import Fate, Federation, Plugins, SimcoreError, UsageError, loads
-from simcore.calendar import ARRIVAL
+from simcore.hosting import in_process
 from simcore.network import LinkMetrics, Network, Path
 from simcore.node import Node
-from simcore.participant import ReactiveNode
 from simcore.protocol.service import Done, Measure, Output
 
 TEXT = """\
@@ -47,7 +46,7 @@ class Clockwork:
         """Nothing."""
 
     def attach(self, federation, spec):
-        return ReactiveNode(federation, spec, lambda life: Ticker(spec.index))
+        return in_process(federation, spec, lambda life: Ticker(spec.index))
 
 
 class Ticker:
@@ -56,10 +55,9 @@ class Ticker:
     def __init__(self, index):
         self.index = index
 
-    def start(self, now):
-        return Done((), (), now + 10 * MS)
-
     def advance(self, now, inputs):
+        if now == 0:
+            return Done((), (), now + 10 * MS)
         tick = Output(now, "loft", "tick", f"{self.index}", None, None, 0, 0)
         late = Output(now + MS, "loft", "tock", f"{self.index}", 5, None, 0, MS)
         return Done((tick, late), (Measure(now + MS, "wound", True),), now + 10 * MS)
@@ -102,14 +100,12 @@ class Flight(Path):
         self.sky.federation.stage(message)
 
     def release(self, message):
-        sky, calendar = self.sky, self.sky.federation.calendar
+        sky, federation = self.sky, self.sky.federation
         if not sky.left:
-            sky.federation.lose(message, Fate.LOSS)
+            federation.lose(message, Fate.LOSS)
             return
         sky.left -= 1
-        at = calendar.now + MS * len(message.destination)
-        key = (at, ARRIVAL, calendar.now, message.source_order, message.number)
-        calendar.push((*key, sky.federation.deliver, message))
+        federation.announce(message, federation.now + MS * len(message.destination))
 
 
 class Hawks:
@@ -210,7 +206,7 @@ def test_a_participant_that_fails_is_named(plugins):
             def make(life):
                 raise FileNotFoundError("no engine")
 
-            return ReactiveNode(federation, spec, make)
+            return in_process(federation, spec, make)
 
     failing = Plugins(extra={**plugins.extra, "backends": {"clockwork": Failing()}})
     with pytest.raises(SimcoreError, match="probe-0 raised FileNotFoundError: no engine"):

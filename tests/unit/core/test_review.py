@@ -204,15 +204,14 @@ def test_an_ordered_link_keeps_the_order_of_entry_where_arrivals_coincide():
 
 @pytest.mark.parametrize("what", ["next", "output", "measure"])
 def test_a_participant_cannot_answer_with_the_past(what):
-    from simcore.participant import ReactiveNode
+    from simcore.hosting import in_process
     from simcore.plugins import Plugins
     from simcore.protocol.service import Done, Measure, Output
 
     class Late:
-        def start(self, now):
-            return Done([], [], 50 * MS)
-
         def advance(self, now, inputs):
+            if now == 0:
+                return Done([], [], 50 * MS)
             output = Output(10 * MS, "b", "x", "null", None, None, 0, 0)
             return Done(
                 [output] if what == "output" else [],
@@ -224,7 +223,7 @@ def test_a_participant_cannot_answer_with_the_past(what):
         name, determinism = "inline", "exact"
 
         def attach(self, federation, spec):
-            return ReactiveNode(federation, spec, lambda life: Late())
+            return in_process(federation, spec, lambda life: Late())
 
     plugins = Plugins(extra={"backends": {"inline": Backend()}})
     with pytest.raises(ModelError, match=r"which has passed"):

@@ -1,0 +1,276 @@
+"""A network that is a participant: a packet simulator outside SimPy.
+
+Messages enter it with their size and id and come out when it says; payloads stay here. While
+something is under way in it, it is let go, last of all at an instant, up to the next instant at
+which anything else can happen, and it stops at its first delivery. Idle, it costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from simcore.calendar import ARRIVAL, CONTROL
+from simcore.clock import NEVER
+from simcore.errors import ModelError, SendError
+from simcore.message import Fate, Message
+from simcore.network import Network, Path
+from simcore.participant import NetworkDone, Participant
+
+if TYPE_CHECKING:
+    from simcore.federation import Federation
+    from simcore.node import Node
+
+SLICE = 1_000_000_000
+"""Longest stretch (ns) for which a network is let go at once, so that a run can be stopped."""
+
+
+class _Way(Path):
+    """From one node to another through the network."""
+
+    __slots__ = ("_network", "receiver")
+
+    def __init__(self, network: ParticipantNetwork, receiver: Node) -> None:
+        self.receiver = receiver
+        self._network = network
+
+    def enter(self, message: Message) -> None:
+        self._network.stage(message)
+
+    def release(self, message: Message) -> None:
+        self._network.inject(message)
+
+
+class ParticipantNetwork(Network):
+    """The network of one run, simulated by a participant.
+
+    Args:
+        federation: the run.
+        participant: of kind network.
+        least: what it promises that every message takes at least, ns.
+        patience: a message that has not come out after so long (ns) is taken for lost; None:
+            the participant reports every loss.
+
+    Attributes:
+        clock: how far the participant has come, ns.
+        next: when something happens in it next, ns; None: nothing.
+    """
+
+    def __init__(
+        self,
+        federation: Federation,
+        participant: Participant,
+        *,
+        least: int = 0,
+        patience: int | None = None,
+    ) -> None:
+        self.federation = federation
+        self.participant = participant
+        self.clock = 0
+        self.next: int | None = None
+        self.least = least
+        self._patience = patience
+        self._inside: dict[str, Message] = {}
+        self._waiting: list[Message] = []
+        self._oldest: deque[Message] = deque()
+        self._given_up: set[str] = set()
+        self._finishing = False
+        self._continues = 0
+        participant.launch()
+
+    def path(self, source: Node, destination: Node) -> Path:
+        """Every node has a path to every other: what comes of it is the participant's affair."""
+        if source is destination:
+            raise SendError(f"to {destination.name}: it is the node itself", node=source.name)
+        return _Way(self, destination)
+
+    def least_delay(self, names: Collection[str]) -> int:
+        """What the participant promises, ns."""
+        return self.least
+
+    def start(self) -> None:
+        """Wait until the participant can be advanced."""
+        self.next = self.participant.ready(0)
+        self.active = self.next is not None and self.federation.windows is None
+
+    # -- messages
+
+    def stage(self, message: Message) -> None:
+        """Have a message enter at the end of this instant, or at the boundary of its window."""
+        if message.sent < self.clock:
+            raise SendError(
+                f"{message.sender.name} cannot send to {message.destination} at {message.sent} "
+                f"ns: the network has gone on to {self.clock} ns, for nothing was to happen "
+                "before; send from a process of the environment, not between its steps",
+                node=message.sender.name,
+                now=message.sent,
+            )
+        message.entered = message.sent
+        windows = self.federation.windows
+        if windows is not None:
+            windows.stage(message)
+        else:
+            self.federation.stage_last(message)
+
+    def inject(self, message: Message) -> None:
+        """Have a message enter with the next advance."""
+        windows = self.federation.windows
+        if message.entered < self.clock and windows is not None:
+            windows.note_late(message, self.clock - message.entered)
+            message.entered = self.clock
+        self._waiting.append(message)
+        self.active = windows is None
+
+    def in_flight(self) -> Iterable[Message]:
+        """Messages inside, or about to enter."""
+        return [*self._inside.values(), *self._waiting]
+
+    # -- going on
+
+    def next_event(self) -> int | None:
+        """When something happens inside next, ns."""
+        return self.next
+
+    def advance(self) -> None:
+        """Go on to the next instant at which anything else can happen, or the first delivery."""
+        if not self.active:
+            return  # with windows it goes on at their boundaries
+        calendar = self.federation.calendar
+        while self._waiting or self.next is not None:
+            now = calendar.current()
+            bound = min(calendar.following(), self.federation.end, now + SLICE)
+            if bound <= now:
+                return  # something was announced for this very instant: that comes first
+            if self._waiting or (self.next is not None and self.next < bound):
+                self._go(bound)
+            if self.next is not None and self.next >= bound:
+                self._continue_at(bound)
+                return
+        self.active = False
+
+    def _continue_at(self, time: int) -> None:
+        """Be called again at the end of an instant (ns) at which others act."""
+        calendar = self.federation.calendar
+        calendar.busy = True
+        if not calendar.heap or calendar.heap[0][0] > time:  # an event of the environment's own
+            self._continues += 1
+            calendar.push((time, CONTROL, 3, 0, self._continues, _nothing, None))
+
+    def reach(self, position: int, grain: int) -> None:
+        """Go on to a boundary of windows, events within the grain behind it included."""
+        until = position + grain
+        while self._waiting or (self.next is not None and self.next < until):
+            self._go(until)
+
+    def finish(self, end: int) -> None:
+        """Go on to the end of the run."""
+        self._finishing = True
+        if self.clock < end:
+            while self._waiting or (self.next is not None and self.next < end):
+                self._go(end)
+
+    def _go(self, until: int) -> None:
+        """One exchange: let in what waits, go on to `until` (ns, exclusive), take what came."""
+        inputs, self._waiting = self._waiting, []
+        for message in inputs:
+            self._inside[message.id] = message
+            if self._patience is not None:
+                self._watch(message)
+        for observer in self.federation.grant_observers:
+            observer("network", until, len(inputs))
+        self.participant.begin(until, inputs)
+        done = self.participant.finish()
+        assert isinstance(done, NetworkDone)
+        self._check(done, until)
+        self.clock = done.now
+        self.next = done.next
+        for id, at, fate in done.deliveries:
+            if id in self._given_up:
+                self._given_up.remove(id)
+                continue
+            message = self._inside.pop(id)
+            if fate is Fate.DELIVERED:
+                self.federation.announce(message, at)
+            else:
+                self._lose(message, fate, at)
+
+    def _check(self, done: NetworkDone, until: int) -> None:
+        if not self.clock <= done.now < until:
+            problem = f"its clock at {done.now}"
+        elif done.next is not None and done.next < done.now:
+            problem = f"its next event at {done.next}"
+        else:
+            wrong = [
+                each
+                for each in done.deliveries
+                if each.id not in self._given_up
+                and (
+                    each.id not in self._inside
+                    or not self._inside[each.id].entered <= each.at <= done.now
+                    or (each.fate is Fate.DELIVERED and each.at != done.now)
+                )
+            ]
+            if not wrong:
+                return
+            problem = f"{wrong[0].id} {wrong[0].fate.name.lower()} at {wrong[0].at}"
+        raise ModelError(
+            f"the network was let go from {self.clock} to {until} ns and answered with {problem}",
+            now=self.federation.now,
+        )
+
+    def _lose(self, message: Message, fate: Fate, at: int) -> None:
+        """Record a loss; one that lies ahead when its time comes."""
+        federation = self.federation
+        if at <= federation.calendar.current() or self._finishing:
+            federation.lose(message, fate, at)
+        else:
+            key = (at, ARRIVAL, message.sent, message.source_order, message.number)
+            federation.calendar.push((*key, partial(_lose_now, federation, fate), message))
+
+    def _watch(self, message: Message) -> None:
+        """Give up a message that does not come out; one entry of the calendar watches all."""
+        assert self._patience is not None
+        self._oldest.append(message)
+        if len(self._oldest) == 1:
+            self._watch_oldest()
+
+    def _watch_oldest(self) -> None:
+        assert self._patience is not None
+        self._continues += 1
+        at = max(self._oldest[0].entered + self._patience, self.federation.calendar.now)
+        key = (min(at, NEVER), CONTROL, 4, 0, self._continues)
+        self.federation.calendar.push((*key, self._give_up, None))
+
+    def _give_up(self, _: None) -> None:
+        assert self._patience is not None
+        now = self.federation.calendar.now
+        oldest = self._oldest
+        while oldest and oldest[0].entered + self._patience <= now:
+            message = oldest.popleft()
+            if self._inside.pop(message.id, None) is not None:
+                self._given_up.add(message.id)
+                self.federation.lose(message, Fate.LOSS, now)
+        while oldest and oldest[0].id not in self._inside:
+            oldest.popleft()
+        if oldest:
+            self._watch_oldest()
+
+    def participants(self) -> Iterable[Participant]:
+        """What is to be ended with the run."""
+        return (self.participant,)
+
+    def close(self) -> None:
+        """Let go of all messages."""
+        self._inside.clear()
+        self._waiting.clear()
+        self._oldest.clear()
+
+
+def _nothing(_: None) -> None:
+    """The instant is what matters: at its end the network goes on."""
+
+
+def _lose_now(federation: Federation, fate: Fate, message: Message) -> None:
+    federation.lose(message, fate)
