@@ -129,10 +129,11 @@ def start_time(pid: int) -> int | None:
 
 def runs_of(environment: bytes) -> list[str]:
     """Ids of the runs that a process belongs to, the outermost first."""
-    return _values(environment, MARKER)
+    return values_of(environment, MARKER)
 
 
-def _values(environment: bytes, name: str) -> list[str]:
+def values_of(environment: bytes, name: str) -> list[str]:
+    """The colon-separated values of a variable in an environment as /proc shows it."""
     key = f"{name}=".encode()
     if key in environment:
         for entry in environment.split(b"\0"):
@@ -233,7 +234,7 @@ class Hunt:
             return None if time.monotonic() - first < _SETTLING else False
         if self._run not in runs_of(environment):
             return False
-        if _values(environment, GUARD):
+        if values_of(environment, GUARD):
             first = self._spared.setdefault(look.pid, time.monotonic())
             return None if time.monotonic() - first < _SPARED else True
         return True

@@ -32,6 +32,7 @@ COMMANDS = (
     "export",
     "trials",
     "doctor",
+    "clean",
 )
 
 _DEFECT = 70
