@@ -36,8 +36,9 @@ from typing import Any, NamedTuple
 PROTOCOL = 1
 """Version of the protocol that this file speaks."""
 
-_MAX_DEPTH = 64
+MAX_DEPTH = 64
 _PLAIN = frozenset({str, int, bool, type(None)})
+_NESTED = frozenset({dict, list})
 
 
 class PayloadError(ValueError):
@@ -56,9 +57,11 @@ def plain(value: Any, where: str = "payload", depth: int = 0) -> Any:
     Raises:
         PayloadError: anything else.
     """
-    if depth > _MAX_DEPTH:
-        raise PayloadError(f"{where[:60]}... is nested deeper than {_MAX_DEPTH} levels")
+    if depth > MAX_DEPTH:
+        raise PayloadError(f"{where[:60]}... is nested deeper than {MAX_DEPTH} levels")
     kind = type(value)
+    if kind is dict and _is_flat(value):
+        return value.copy()
     if kind is str:
         return _text(value)
     if kind in _PLAIN:
@@ -98,6 +101,20 @@ def plain(value: Any, where: str = "payload", depth: int = 0) -> Any:
     )
 
 
+def _is_flat(value: dict[Any, Any]) -> bool:
+    """Whether a mapping can be copied as it is: the common case, in few steps."""
+    for key, item in value.items():
+        kind = type(item)
+        if kind is float:
+            if not isfinite(item):
+                return False
+        elif kind not in _PLAIN or (kind is str and not item.isascii()):
+            return False
+        if type(key) is not str or key == "$b64" or not key.isascii():
+            return False
+    return True
+
+
 def _text(text: str) -> str:
     if not text.isascii():
         try:
@@ -114,6 +131,12 @@ def restore(value: Any) -> Any:
         PayloadError: what stands for bytes is not base64.
     """
     if isinstance(value, dict):
+        for item in value.values():
+            if type(item) in _NESTED:
+                break
+        else:
+            if "$b64" not in value:
+                return value.copy()
         if len(value) == 1 and isinstance(value.get("$b64"), str):
             try:
                 return base64.b64decode(value["$b64"], validate=True)
@@ -398,7 +421,7 @@ class Peer:
             self._write({"type": "ERROR", "message": message, "detail": detail})
 
     def _frame(self, *expected: str) -> dict[str, Any]:
-        frame: dict[str, Any] = json.loads(self._line())
+        frame: dict[str, Any] = _decode(self._line(), 0)[0]
         found = frame["type"]
         if found == "ERROR":
             raise Refused(f"simcore says: {frame['message']}")
@@ -408,10 +431,15 @@ class Peer:
 
     def _line(self) -> str:
         data = self._rest or self._read()
+        end = data.find(b"\n")
+        if end == len(data) - 1:  # as always between two exchanges
+            self._rest = b""
+            return data.decode()
         parts = []
-        while (end := data.find(b"\n")) < 0:
+        while end < 0:
             parts.append(data)
             data = self._read()
+            end = data.find(b"\n")
         self._rest = data[end + 1 :]
         parts.append(data[:end])
         return b"".join(parts).decode()
@@ -426,14 +454,30 @@ class Peer:
         return data
 
     def _write(self, frame: Mapping[str, Any]) -> None:
-        rest = memoryview((_encode(frame) + "\n").encode())
-        while rest:
-            rest = rest[os.write(self._out, rest) :]
+        line = f"{_encode(frame)}\n".encode()
+        sent = os.write(self._out, line)
+        while sent < len(line):
+            sent += os.write(self._out, memoryview(line)[sent:])
 
 
-_encode = json.JSONEncoder(
-    separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
-).encode
+_decode = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+"""Reads the JSON value that begins at an index: `json.loads` without looking for white space."""
+
+
+def _make_encode() -> Callable[[Any], str]:
+    """As `JSONEncoder.encode`, which makes a new C encoder for each value, with one for all."""
+    encoder = json.JSONEncoder(
+        separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
+    )
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:  # not CPython
+        return encoder.encode
+    text = json.encoder.encode_basestring
+    chunks = make(None, encoder.default, text, None, ":", ",", False, False, False)
+    return lambda value: "".join(chunks(value, 0))
+
+
+_encode = _make_encode()
 
 
 def serve(participant: Any) -> None:
