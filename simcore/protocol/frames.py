@@ -14,8 +14,13 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from simcore import units
+
 PROTOCOL = 1
 """Version of the protocol; a participant of another one is refused."""
+
+MAX_TIME = units.MAX_TIME
+"""First virtual time (ns) that is refused: 2^53."""
 
 MAX_LINE = 16 * 2**20
 """Bytes of the longest line, its newline not counted."""
@@ -25,9 +30,9 @@ MAX_HELLO = 4096
 
 Kind = Literal["reactive", "free_running", "network"]
 
-Time = Annotated[int, Meta(ge=0, lt=2**53, description="Virtual time in nanoseconds.")]
+Time = Annotated[int, Meta(ge=0, lt=MAX_TIME, description="Virtual time in nanoseconds.")]
 Span = Annotated[Time, Meta(description="Nanoseconds.")]
-Seq = Annotated[int, Meta(ge=1, lt=2**53, description="Number of the exchange: 1, 2, 3 ...")]
+Seq = Annotated[int, Meta(ge=1, lt=MAX_TIME, description="Number of the exchange: 1, 2, 3 ...")]
 Size = Annotated[int, Meta(ge=0, lt=2**40, description="Bytes on the network.")]
 Name = Annotated[str, Meta(min_length=1, description="Name of a node.")]
 Id = Annotated[
@@ -110,7 +115,7 @@ class Ready(_Answer, frozen=True, tag="READY"):
         int,
         Meta(
             ge=1,
-            lt=2**53,
+            lt=MAX_TIME,
             description="Free-running: its windows begin and end at multiples of this (ns).",
         ),
     ] = 1

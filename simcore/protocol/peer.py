@@ -250,7 +250,7 @@ class Peer:
         Standard output goes to standard error from now on.
 
         Raises:
-            Refused: nobody started us, or simcore did not let us in.
+            Refused: nobody started us, nobody listens, or simcore did not let us in.
         """
         try:
             address, token, name = (
@@ -258,24 +258,11 @@ class Peer:
             )
         except KeyError as error:
             raise Refused(f"{error.args[0]} is not set: simcore starts this program") from None
-        transport, _, place = address.partition(":")
+        try:
+            receive, send = _open(address)
+        except OSError as error:
+            raise Refused(f"cannot connect to simcore at {address}: {error}") from error
         sys.stdout.flush()
-        if transport == "stdio":
-            receive, send = os.dup(0), os.dup(1)
-            nothing = os.open(os.devnull, os.O_RDONLY)
-            os.dup2(nothing, 0)
-            os.close(nothing)
-        elif transport == "unix":
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            sock.connect(place)
-            receive = send = sock.detach()
-        elif transport == "tcp":
-            host, _, port = place.rpartition(":")
-            sock = socket.create_connection((host, int(port)))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            receive = send = sock.detach()
-        else:
-            raise Refused(f"SIMCORE_ADDRESS is {address!r}: unix:, tcp: and stdio are known")
         os.dup2(2, 1)
         return cls(receive, send, token, name)
 
@@ -405,6 +392,8 @@ class Peer:
         node: str | None = None,
     ) -> None:
         """Record a measurement with the next `done`; arguments as for `send`."""
+        if isinstance(value, float) and not isfinite(value):
+            raise ValueError(f"cannot record {name!r} = {value!r}: it must be finite")
         measure = {"at": self.now if at is None else at, "name": name, "value": value}
         if node is not None:
             measure["node"] = node
@@ -458,6 +447,28 @@ class Peer:
         sent = os.write(self._out, line)
         while sent < len(line):
             sent += os.write(self._out, memoryview(line)[sent:])
+
+
+def _open(address: str) -> tuple[int, int]:
+    """File descriptors to read from and to write to."""
+    transport, _, place = address.partition(":")
+    if transport == "stdio":
+        receive, send = os.dup(0), os.dup(1)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        return receive, send
+    if transport == "unix":
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.connect(place)
+    elif transport == "tcp":
+        host, _, port = place.rpartition(":")
+        sock = socket.create_connection((host, int(port)))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    else:
+        raise Refused(f"SIMCORE_ADDRESS is {address!r}: unix:, tcp: and stdio are known")
+    number = sock.detach()
+    return number, number
 
 
 _decode = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
