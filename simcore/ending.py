@@ -160,6 +160,7 @@ class Hunt:
         self._since = since
         self._proc = proc or Proc()
         self._foreign: set[int] = set()
+        self._refused: dict[int, int] = {}
         self._unsure: dict[int, float] = {}
         self._spared: dict[int, float] = {}
 
@@ -183,8 +184,8 @@ class Hunt:
         found, pending = self._sort()
         for look in found:
             if not self._proc.kill(look):
-                self._foreign.add(look.pid)  # changed its user: not ours to end
-        return [look.pid for look in found] + pending
+                self._refused[look.pid] = look.start  # it changed its user: not ours to end
+        return [look.pid for look in found if look.pid not in self._refused] + pending
 
     def _sort(self) -> tuple[list[Look], list[int]]:
         """Those to end, and those to look at again."""
@@ -198,7 +199,7 @@ class Hunt:
             look = self._proc.look(pid)
             if look is None or look.over:
                 continue
-            if look.start < self._since or look.kernel:
+            if look.start < self._since or look.kernel or self._refused.get(pid) == look.start:
                 self._foreign.add(pid)
             elif self._in_group(look):
                 ours[pid] = look
@@ -268,10 +269,10 @@ def end_everything(
         found = hunt.sweep(whole=whole)
         if not found and whole:
             return []
-        if time.monotonic() > deadline:
-            return found
         whole = not found
         if found:
+            if time.monotonic() > deadline:
+                return found
             time.sleep(pause)
             pause = min(pause * 1.5, 0.02)
 

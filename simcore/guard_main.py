@@ -176,8 +176,8 @@ def _watch_process(pid: int, poll: select.poll) -> int:
 def main() -> None:
     """Guard one run: arguments are its id, simcore's process and its start time."""
     run, parent, since = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # what simcore was started with stays simcore's
     os.chdir("/")
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # what simcore was started with stays simcore's
     charge = Charge()
     announced = _watch(parent, charge)
     left = charge.end(run, since)

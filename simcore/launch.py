@@ -8,6 +8,7 @@ its number cannot become another's while simcore still has it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -175,7 +176,8 @@ class Child:
                 start_new_session=True,
             )
         except OSError as error:
-            raise LaunchError("no_resources", f"{command[0]} cannot be started: {error}") from error
+            reason = "exec_format" if error.errno == errno.ENOEXEC else "no_resources"
+            raise LaunchError(reason, f"{command[0]} cannot be started: {error}") from error
         finally:
             os.close(file)
         guard.group(process.pid)

@@ -123,11 +123,11 @@ def _owner(run: str) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        owner = json.loads((path / _OWNER).read_text(encoding="utf-8"))
-        Owner(owner["run"])
+        owner: dict[str, Any] = json.loads((path / _OWNER).read_text(encoding="utf-8"))
+        Owner(str(owner["run"]))
     except (FileNotFoundError, NotADirectoryError, ValueError, LookupError, TypeError):
         return None
-    return owner if isinstance(owner, dict) else None
+    return owner
 
 
 def _over(owner: dict[str, Any]) -> bool:
