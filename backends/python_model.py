@@ -6,7 +6,6 @@ reactive rounds as in a process or a container, so that its digest is the same t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from simcore.payload import freeze
 from simcore.plugins import Determinism, Path
 from simcore.protocol.service import ServiceHost
 
+from . import service_keys
 from .code import load_object
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 HANDLERS = ("start", "on_message", "on_timer")
 """Methods of a service, at least one of which it needs."""
-
-_CALLABLE = re.compile(r".+\.py:[A-Za-z_]\w*", re.ASCII)
 
 
 class PythonModel:
@@ -47,25 +45,7 @@ class PythonModel:
                 "relative to the scenario.",
                 "examples": ["my_models.py:sensor"],
             },
-            "service": {
-                "type": "string",
-                "description": "A service class, as file.py:Class relative to the scenario, or the "
-                "name of an installed service.",
-                "examples": ["my_services.py:Classifier", "echo"],
-            },
-            "workers": {
-                "type": "integer",
-                "minimum": 1,
-                "maximum": 10000,
-                "default": 1,
-                "description": "Computations of the service that run at the same time.",
-            },
-            "queue": {
-                "type": "integer",
-                "minimum": 0,
-                "description": "Computations that may wait for a worker; one more is rejected. "
-                "Unbounded without it.",
-            },
+            **service_keys.SCHEMA,
         },
     }
 
@@ -74,30 +54,12 @@ class PythonModel:
         model, service = value.get("model"), value.get("service")
         if model is not None and service is not None:
             checker.problem((*path, "service"), "a node has a model or a service, not both")
-        for key in ("workers", "queue"):
-            if key in value and service is None:
-                checker.problem((*path, key), f"{key!r} has no effect without 'service'")
         if model is not None:
-            if _CALLABLE.fullmatch(model):
+            if service_keys.CALLABLE.fullmatch(model):
                 checker.check_callable((*path, "model"), model, kind="function")
             else:
                 checker.problem((*path, "model"), f"{model!r} is no model: write file.py:function")
-        if service is not None:
-            self._check_service(service, (*path, "service"), checker)
-
-    def _check_service(self, service: str, path: Path, checker: Checker) -> None:
-        if _CALLABLE.fullmatch(service):
-            checker.check_callable(path, service, kind="class")
-            return
-        known = checker.plugins.service_names()
-        if service not in known:
-            checker.problem(
-                path,
-                f"unknown service {service!r}: write file.py:Class, "
-                f"or one of {', '.join(known) or 'none'}",
-                service,
-                known,
-            )
+        service_keys.check_service(value, path, checker)
 
     def attach(self, federation: Federation, spec: NodeSpec) -> Node:
         """Make the node; the code it names is imported now."""

@@ -1,0 +1,234 @@
+"""What participants answer, checked against what they were let do, and made simcore's own.
+
+Whether a frame is well formed is known by then. Here it is held against the run: the exchange
+that it answers, the times that were granted, the nodes and messages that there are. What breaks
+a rule is named with its place in the frame; `docs/protocol.md` lists the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Raw
+
+from simcore.message import Fate, Message
+from simcore.participant import Delivery, Kind, NetworkDone
+from simcore.payload import PayloadError, refreeze
+from simcore.protocol import frames
+from simcore.protocol.frames import Input, NetworkInput, ProtocolError
+from simcore.protocol.service import Done, Measure, Output
+from simcore.units import MAX_TIME
+
+if TYPE_CHECKING:
+    from simcore.node import Node
+
+CAUSES = 256
+"""Inputs of earlier exchanges that may still be named as a cause."""
+
+_FATES = {each.name.lower(): each for each in Fate}
+
+
+class Answers:
+    """The rules for one life of a reactive or free-running participant.
+
+    Args:
+        kind: reactive or free_running.
+        nodes: names of the nodes that it hosts.
+        known: all nodes of the run.
+        hint: what a misspelt name of a node may mean, as text to append.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        nodes: Sequence[str],
+        known: Mapping[str, Node],
+        hint: Any,
+    ) -> None:
+        self._free = kind == "free_running"
+        self._nodes = frozenset(nodes)
+        self._several = len(nodes) > 1
+        self._known = known
+        self._hint = hint
+        self._inputs: dict[str, Message] = {}
+
+    def inputs(self, messages: Sequence[Message]) -> list[Input]:
+        """The inputs of an ADVANCE; each may be named as a cause from now on."""
+        known = self._inputs
+        while len(known) > CAUSES:
+            del known[next(iter(known))]
+        found = []
+        for message in messages:
+            id = message.id
+            known[id] = message
+            found.append(
+                Input(
+                    message.at,
+                    id,
+                    message.sender.name,
+                    message.receiver.name,
+                    message.kind,
+                    Raw(message.text),
+                    message.size,
+                    message.sent,
+                )
+            )
+        return found
+
+    def read(self, frame: frames.Done, since: int, until: int) -> Done:
+        """Check a DONE.
+
+        Args:
+            frame: the answer.
+            since: beginning of the window, ns.
+            until: the instant, or the end of the window, that was granted, ns.
+
+        Raises:
+            ProtocolError: it breaks a rule.
+        """
+        if frame.now != until:
+            raise ProtocolError(
+                "now", f"DONE: now is {frame.now}, ADVANCE said until {until}: they must be equal"
+            )
+        if self._free:
+            low, high = since, until - 1
+            if frame.next is not None:
+                raise ProtocolError(
+                    "next", "DONE: next must be null: free-running participants get every window"
+                )
+        else:
+            low, high = until, MAX_TIME
+            if frame.next is not None and frame.next < until:
+                raise ProtocolError("next", f"DONE: next is {frame.next}, before now ({until})")
+        outputs = [self._output(each, low, high, index) for index, each in enumerate(frame.outputs)]
+        measures = [
+            self._measure(each, low, high, index) for index, each in enumerate(frame.measures)
+        ]
+        return Done(outputs, measures, frame.next)
+
+    def _output(self, given: frames.Output, low: int, high: int, index: int) -> Output:
+        if not low <= given.at <= high:
+            raise _at_wrong_time("output-time", f"outputs[{index}]", given.at, low, high)
+        if given.dst not in self._known:
+            raise ProtocolError(
+                "unknown-destination",
+                f"DONE: outputs[{index}].dst: there is no node {given.dst!r}"
+                f"{self._hint(given.dst)}",
+            )
+        source = given.src
+        if (self._several or source is not None) and source not in self._nodes:
+            raise self._not_ours(f"outputs[{index}].src", source)
+        cause = None
+        if given.cause is not None:
+            cause = self._inputs.get(given.cause)
+            if cause is None:
+                raise ProtocolError(
+                    "unknown-cause",
+                    f"DONE: outputs[{index}].cause: {given.cause!r} is none of the inputs of this "
+                    f"ADVANCE, nor of the last {CAUSES} before it",
+                )
+        try:
+            payload = refreeze(given.payload)
+        except PayloadError as error:
+            raise ProtocolError("payload", f"DONE: outputs[{index}]: {error}") from None
+        waited, computed = given.spent or (0, 0)
+        return Output(
+            given.at, given.dst, given.kind, payload, given.size, cause, waited, computed, source
+        )
+
+    def _measure(self, given: frames.Measure, low: int, high: int, index: int) -> Measure:
+        if not low <= given.at <= high:
+            raise _at_wrong_time("measure-time", f"measures[{index}]", given.at, low, high)
+        node = given.node
+        if (self._several or node is not None) and node not in self._nodes:
+            raise self._not_ours(f"measures[{index}].node", node)
+        return Measure(given.at, given.name, given.value, node)
+
+    def _not_ours(self, place: str, name: str | None) -> ProtocolError:
+        hosted = sorted(self._nodes)
+        listed = ", ".join(hosted[:5]) + (", ..." if len(hosted) > 5 else "")
+        if name is None:
+            text = f"DONE: {place} is missing: this participant hosts several nodes ({listed})"
+        else:
+            text = f"DONE: {place}: {name!r} is no node of this participant; it hosts {listed}"
+        return ProtocolError("unknown-node", text)
+
+    def clear(self) -> None:
+        """Let go of all messages."""
+        self._inputs.clear()
+
+
+class NetworkAnswers:
+    """The rules for a network participant."""
+
+    def __init__(self) -> None:
+        self._inside: set[str] = set()
+        self._clock = 0
+
+    def inputs(self, messages: Sequence[Message]) -> list[NetworkInput]:
+        """The inputs of an ADVANCE: all but what the messages contain."""
+        self._inside.update(message.id for message in messages)
+        return [
+            NetworkInput(
+                message.entered,
+                message.id,
+                message.sender.name,
+                message.receiver.name,
+                message.size,
+                message.sent,
+            )
+            for message in messages
+        ]
+
+    def read(self, frame: frames.NetworkDone, since: int, until: int) -> NetworkDone:
+        """Check a DONE; arguments and errors as for `Answers.read`."""
+        now = frame.now
+        if not self._clock <= now < until:
+            raise ProtocolError(
+                "now",
+                f"DONE: now is {now}: it must lie between the clock so far ({self._clock}) and "
+                f"until ({until}), which does not belong to what was granted",
+            )
+        if frame.measures:
+            raise ProtocolError("measures", "DONE: a network has no node that measures")
+        deliveries = self._settled(frame.outputs, now)
+        stopped = any(each.fate is Fate.DELIVERED for each in deliveries)
+        earliest = now if stopped else until
+        if frame.next is not None and frame.next < earliest:
+            raise ProtocolError(
+                "next",
+                f"DONE: next is {frame.next}: without a delivery, everything before "
+                f"{earliest} is to be done"
+                if not stopped
+                else f"DONE: next is {frame.next}, before now ({now})",
+            )
+        self._clock = now
+        return NetworkDone(now, frame.next, deliveries)
+
+    def _settled(self, given: Iterable[frames.Delivery], now: int) -> list[Delivery]:
+        deliveries = []
+        for index, each in enumerate(given):
+            if each.id not in self._inside:
+                raise ProtocolError(
+                    "unknown-message",
+                    f"DONE: outputs[{index}].id: {each.id!r} is not in the network",
+                )
+            fate = _FATES[each.fate]
+            low = now if fate is Fate.DELIVERED else self._clock
+            if not low <= each.at <= now:
+                raise _at_wrong_time("output-time", f"outputs[{index}]", each.at, low, now)
+            self._inside.remove(each.id)
+            deliveries.append(Delivery(each.id, each.at, fate))
+        return deliveries
+
+    def clear(self) -> None:
+        """Forget what is inside."""
+        self._inside.clear()
+
+
+def _at_wrong_time(rule: str, place: str, at: int, low: int, high: int) -> ProtocolError:
+    allowed = f"{low}" if low == high else f"{low} to {high}"
+    if high >= MAX_TIME:
+        allowed = f"{low} or later"
+    return ProtocolError(rule, f"DONE: {place}.at is {at}: it must be {allowed}")

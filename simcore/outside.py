@@ -1,0 +1,78 @@
+"""What a run has outside its own process: programs, their sockets and logs, and the guard.
+
+Nothing of it is there before the first program is to be started, so a run without any pays for
+nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simcore.guard import Guard
+from simcore.private import PrivateDirectory
+from simcore.protocol.listener import Listener
+
+if TYPE_CHECKING:
+    from simcore.federation import Federation
+    from simcore.remote import Remote
+
+
+class Outside:
+    """The outside of one run.
+
+    Args:
+        federation: the run.
+
+    Attributes:
+        guard: ends what is registered with it when simcore cannot.
+        participants: those that were launched and neither ended nor killed yet, in that order.
+        began: wall time from which exchanges are counted (ns of `time.perf_counter_ns`).
+    """
+
+    def __init__(self, federation: Federation) -> None:
+        self.guard = Guard()
+        self.participants: list[Remote] = []
+        self.began = time.perf_counter_ns()
+        self._archive = federation.archive
+        self._closed = False
+
+    @property
+    def run_id(self) -> str:
+        """What marks processes and directories as those of this run."""
+        return self.guard.run
+
+    @cached_property
+    def directory(self) -> PrivateDirectory:
+        """A directory for sockets, removed with the run."""
+        return PrivateDirectory(self.guard)
+
+    @cached_property
+    def listener(self) -> Listener:
+        """Where participants connect."""
+        return Listener(self.directory.path)
+
+    @cached_property
+    def logs(self) -> Path:
+        """Folder of the participants' logs; lost with the run if that has no directory."""
+        return self.directory.path if self._archive is None else self._archive.path / "logs"
+
+    def log_of(self, name: str) -> Path:
+        """The file that a participant's output goes to."""
+        # simcore.log is simcore's own; no participant's log ends in .out.log else.
+        return self.logs / (f"{name}.out.log" if name == "simcore" else f"{name}.log")
+
+    def close(self) -> None:
+        """End everything that is left, and remove what is private. Never raises."""
+        if self._closed:
+            return
+        self._closed = True
+        for participant in list(self.participants):
+            participant.kill()
+        if "listener" in self.__dict__:
+            self.listener.close()
+        if "directory" in self.__dict__:
+            self.directory.remove()
+        self.guard.close()

@@ -1,0 +1,428 @@
+"""A participant outside simcore: a program that speaks the protocol over a socket.
+
+What starts the program is the backend's business (a process, a container); here is what all of
+them share: letting it in, the exchange of ADVANCE and DONE, its end, and the one report of
+whatever it does wrong. Waiting has deadlines in wall time, and while simcore waits it looks after
+Ctrl-C and after the program's death.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from simcore.answers import Answers, NetworkAnswers
+from simcore.errors import ParticipantError
+from simcore.failure import Exchange, report
+from simcore.launch import LaunchError, Status
+from simcore.message import Message
+from simcore.participant import Kind, NetworkDone, Participant
+from simcore.protocol import frames
+from simcore.protocol.channel import Channel, ChannelClosed, ChannelError, DeadlinePassed
+from simcore.protocol.channel import LineTooLong as _LineTooLong
+from simcore.protocol.frames import MAX_LINE, ProtocolError, encode
+from simcore.protocol.service import Done
+
+if TYPE_CHECKING:
+    from simcore.federation import Federation
+
+_GRACE = 1.0
+"""Seconds that a program's last words may take to come once it has ended, and that its end may
+take once its connection has closed."""
+
+_PARTING = 0.1
+"""Seconds for telling a participant that it broke a rule."""
+
+
+class Running(Protocol):
+    """A program that was started, as `simcore.launch.Child`."""
+
+    def status(self) -> Status:
+        """What it does at the moment."""
+
+    def describe(self) -> str:
+        """What it does, as the end of a sentence."""
+
+    def tail(self, lines: int = 10) -> list[str]:
+        """The last lines that it wrote."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for its end; whether it has ended."""
+
+    def end(self, grace_s: float = 0.0) -> Status:
+        """Have it end, by force if it must be."""
+
+    def kill(self) -> Status:
+        """End it at once."""
+
+
+class Launcher(Protocol):
+    """Starts the program of a participant."""
+
+    def launch(self, environment: Mapping[str, str], stdio: socket.socket | None) -> Running:
+        """Start it.
+
+        Args:
+            environment: what it has to find in its environment, beside all else.
+            stdio: its standard input and output, if that is how it is spoken with.
+
+        Raises:
+            LaunchError: it cannot be started.
+        """
+
+
+class _Ended(Exception):
+    """The program ended while it was waited for."""
+
+
+class Remote(Participant):
+    """One life of a participant outside simcore.
+
+    Args:
+        federation: the run.
+        name: of the participant: that of its node, or of the group that it hosts.
+        nodes: names of its nodes.
+        launcher: starts its program.
+        kind: what it is to be granted; it has to say the same.
+        config: handed to it as it is.
+        life: number of this life, from 1.
+        transport: unix, tcp or stdio.
+        start_timeout: seconds of wall time until it must be ready.
+        timeout: seconds of wall time that it may take to read an ADVANCE, to answer one, and to
+            end.
+    """
+
+    def __init__(
+        self,
+        federation: Federation,
+        name: str,
+        nodes: Sequence[str],
+        launcher: Launcher,
+        *,
+        kind: Kind = "reactive",
+        config: Mapping[str, Any] | None = None,
+        life: int = 1,
+        transport: str = "unix",
+        start_timeout: float = 30.0,
+        timeout: float = 60.0,
+    ) -> None:
+        self.kind = kind
+        self.name = name
+        self.nodes = list(nodes)
+        self.running: Running | None = None
+        self.exchange: Exchange | None = None
+        """The ADVANCE that has no answer yet."""
+        self.last: Exchange | None = None
+        """The last one that was answered."""
+        self._federation = federation
+        self._outside = federation.outside
+        self._launcher = launcher
+        self._config = dict(config or {})
+        self._life = life
+        self._transport = transport
+        self._start_timeout = start_timeout
+        self._timeout = timeout
+        self._answers: Any
+        self._advance: Any
+        if kind == "network":
+            self._answers = NetworkAnswers()
+            self._advance = frames.NetworkAdvance
+        else:
+            self._answers = Answers(kind, nodes, federation.nodes, federation.hint)
+            self._advance = frames.Advance
+        self._decode = frames.done_decoder(kind)
+        self._stdio: socket.socket | None = None
+        self._channel: Channel | None = None
+        self._seq = 0
+        self._since = 0
+        self._ended_at: float | None = None
+        self._begun = 0
+        self._over = False
+        self._shut_down: ChannelError | None = None
+
+    # -- starting
+
+    def launch(self) -> None:
+        """Start the program; it connects while others start.
+
+        Raises:
+            ParticipantError: it cannot be started.
+        """
+        listener = self._outside.listener
+        stdio: socket.socket | None = None
+        address = "stdio"
+        if self._transport == "stdio":
+            self._stdio, stdio = socket.socketpair()
+        else:
+            address = listener.address(self._transport)
+        environment = {
+            "SIMCORE_ADDRESS": address,
+            "SIMCORE_TOKEN": listener.expect(self.name),
+            "SIMCORE_NAME": self.name,
+        }
+        self._outside.participants.append(self)
+        try:
+            self.running = self._launcher.launch(environment, stdio)
+        except LaunchError as error:
+            self._fail("start", f"{self.name} cannot be started: {error}")
+        finally:
+            if stdio is not None:
+                stdio.close()
+
+    def ready(self, now: int) -> int | None:
+        """Wait until it is connected and ready; see `Participant.ready`.
+
+        Raises:
+            ParticipantError: it is not, in time or at all.
+        """
+        deadline = time.monotonic() + self._start_timeout
+        try:
+            self._channel = self._let_in()
+            init = frames.Init(
+                self.name,
+                self.nodes,
+                self._federation.seed,
+                now,
+                self._federation.end,
+                self._config,
+                self._life,
+            )
+            self._channel.send(encode(init), self._start_timeout, self._idle)
+            left = max(deadline - time.monotonic(), 0.001)
+            ready = frames.decode_ready(self._channel.receive(left, MAX_LINE, self._idle))
+            self._check_ready(ready, now)
+        except (ProtocolError, ChannelError, _Ended) as error:
+            self._explain(error, before="it was ready")
+        self._since = now
+        return ready.next  # type: ignore[union-attr]
+
+    def _let_in(self) -> Channel:
+        listener = self._outside.listener
+        if self._stdio is not None:
+            stdio, self._stdio = self._stdio, None
+            return listener.admit(stdio, self.name, self._start_timeout, self._idle)
+        return listener.accept(self.name, self._start_timeout, self._idle)
+
+    def _check_ready(self, ready: frames.Ready | frames.Error, now: int) -> None:
+        if isinstance(ready, frames.Error):
+            raise _given_up(ready)
+        if ready.kind != self.kind:
+            raise ProtocolError(
+                "kind", f"READY: kind is {ready.kind!r}, the scenario has it as {self.kind!r}"
+            )
+        if ready.next is not None and self.kind == "free_running":
+            raise ProtocolError("next", "READY: next must be null for a free-running participant")
+        if ready.next is not None and ready.next < now:
+            raise ProtocolError("next", f"READY: next is {ready.next}, before INIT.time ({now})")
+        if ready.grain != 1 and self.kind != "free_running":
+            raise ProtocolError("grain", "READY: grain is for free-running participants only")
+        self.grain = ready.grain
+
+    # -- the exchange
+
+    def begin(self, until: int, inputs: Sequence[Message]) -> None:
+        """Send ADVANCE; see `Participant.begin`.
+
+        Raises:
+            ParticipantError: it does not take it.
+        """
+        self._seq = seq = self._seq + 1
+        self.exchange = Exchange(seq, self._federation.calendar.now, until, inputs)
+        self._begun = time.perf_counter_ns()
+        channel = self._channel
+        assert channel is not None
+        try:
+            line = encode(self._advance(seq, until, self._answers.inputs(inputs)))
+            channel.send(line, self._timeout, self._idle)
+        except (ProtocolError, ChannelError, _Ended) as error:
+            self._explain(self._last_word() or error, before="it took an ADVANCE")
+
+    def finish(self) -> Done | NetworkDone:
+        """Wait for DONE; see `Participant.finish`.
+
+        Raises:
+            ParticipantError: none comes in time, or it breaks a rule.
+        """
+        channel, exchange = self._channel, self.exchange
+        assert channel is not None and exchange is not None
+        awaited = time.perf_counter_ns()
+        try:
+            line = channel.receive(self._timeout, MAX_LINE, self._idle)
+            answered = time.perf_counter_ns()
+            frame = self._decode(line)
+            if isinstance(frame, frames.Error):
+                raise _given_up(frame)
+            if frame.seq != exchange.seq:
+                raise _wrong_sequence(frame.seq, exchange.seq)
+            if channel.surplus:
+                raise _unasked(channel.surplus)
+            done: Done | NetworkDone = self._answers.read(frame, self._since, exchange.until)
+        except (ProtocolError, ChannelError, _Ended) as error:
+            self._explain(error, before="it answered")
+        self._since = exchange.until
+        self.last, self.exchange = exchange, None
+        exchange.outputs = len(frame.outputs)
+        began = self._outside.began
+        self._federation.recorder.exchange(
+            (
+                self.name,
+                exchange.seq,
+                exchange.at,
+                exchange.until,
+                len(exchange.inputs),
+                exchange.outputs,
+                self._begun - began,
+                awaited - began,
+                answered - began,
+            )
+        )
+        exchange.inputs = ()
+        return done
+
+    def _idle(self) -> None:
+        """While nothing moves: see whether there is still something to wait for."""
+        self._federation.check_stop()
+        running = self.running
+        if running is None or not running.status().ended:
+            return
+        # A grandchild may keep the connection open, and even go on speaking.
+        now = time.monotonic()
+        if self._ended_at is None:
+            self._ended_at = now
+        elif now - self._ended_at >= _GRACE:
+            raise _Ended
+
+    def _last_word(self) -> ProtocolError | None:
+        """The ERROR of a participant that gave up between two exchanges."""
+        if self._channel is None:
+            return None
+        try:
+            frame = self._decode(self._channel.receive(_PARTING))
+        except (ProtocolError, ChannelError):
+            return None
+        return _given_up(frame) if isinstance(frame, frames.Error) else None
+
+    # -- the end
+
+    def shut_down(self) -> None:
+        """Send SHUTDOWN."""
+        if self._over or self._channel is None:
+            return
+        try:
+            self._channel.send(encode(frames.Shutdown()), self._timeout, self._idle)
+        except ChannelError as error:
+            self._shut_down = error
+
+    def close(self) -> None:
+        """Wait for BYE and the end of the program.
+
+        Raises:
+            ParticipantError: it did not end in order, with code 0.
+        """
+        if self._over or self._channel is None:
+            self.kill()
+            return
+        try:
+            if self._shut_down is not None:
+                raise self._last_word() or self._shut_down
+            bye = frames.decode_bye(self._channel.receive(self._timeout, MAX_LINE, self._idle))
+            if isinstance(bye, frames.Error):
+                raise _given_up(bye)
+            if self._channel.surplus:
+                raise _unasked(self._channel.surplus)
+        except (ProtocolError, ChannelError, _Ended) as error:
+            self._explain(error, before="it said BYE")
+        self._channel.close()
+        if self.running is not None:
+            self._check_exit(self.running)
+        self.kill()
+
+    def _check_exit(self, running: Running) -> None:
+        if not running.wait(self._timeout):
+            self._fail(
+                "exit",
+                f"{self.name} said BYE and did not end within {self._timeout:g} s: "
+                "it has to exit with code 0",
+            )
+        status = running.status()
+        if status.kind != "exited" or status.code not in (0, None):
+            self._fail(
+                "exit",
+                f"{self.name} said BYE and then {status.describe()}: it has to exit with code 0",
+            )
+
+    def kill(self) -> None:
+        """End it at once, with all that it started; never raises."""
+        self._over = True
+        self._answers.clear()
+        self.exchange = None
+        if self in self._outside.participants:
+            self._outside.participants.remove(self)
+            self._outside.listener.forget(self.name)
+        for each in (self._channel, self._stdio):
+            if each is not None:
+                each.close()
+        if self.running is not None:
+            self.running.kill()
+
+    # -- what went wrong
+
+    def _explain(self, error: Exception, before: str) -> NoReturn:
+        """Raise the report of what was met while the participant was waited for.
+
+        Args:
+            error: what was met.
+            before: what the participant did not come to do, as the end of a sentence.
+        """
+        if isinstance(error, ProtocolError):
+            if error.rule != "participant-error":
+                self._tell(str(error))
+            own = error.rule == "participant-error" and self.name in str(error)
+            self._fail(error.rule, str(error) if own else f"{self.name}: {error}")
+        if isinstance(error, DeadlinePassed):
+            self._fail("deadline", str(error))
+        if isinstance(error, _LineTooLong):
+            self._tell(str(error))
+            self._fail("line-too-long", str(error))
+        running = self.running
+        if running is not None and isinstance(error, ChannelClosed):
+            # The kernel closes a dying program's connection before it can be waited for.
+            running.wait(_GRACE if error.direction == "both" else _PARTING)
+        if running is not None and running.status().ended:
+            self._fail("process-ended", f"{self.name} {running.describe()} before {before}")
+        self._fail("connection", f"{error}, before {before}")
+
+    def _tell(self, text: str) -> None:
+        """Tell the participant what it did wrong, if it listens."""
+        if self._channel is not None:
+            with suppress(ChannelError):
+                self._channel.send(encode(frames.Error(text)), _PARTING)
+
+    def _fail(self, rule: str, what: str) -> NoReturn:
+        error: ParticipantError = report(self, rule, what)
+        self._over = True  # nothing more is to be expected of it
+        raise error from None
+
+
+def _given_up(frame: frames.Error) -> ProtocolError:
+    """What a participant says itself of its failure."""
+    detail = "".join(f"\n    {line}" for line in frame.detail.splitlines())
+    return ProtocolError("participant-error", frame.message + detail)
+
+
+def _wrong_sequence(found: int, expected: int) -> ProtocolError:
+    if found < expected:
+        return ProtocolError(
+            "unasked-frame", f"DONE: seq is {found}, which was answered before: it came unasked"
+        )
+    return ProtocolError("sequence", f"DONE: seq is {found}, that of the ADVANCE is {expected}")
+
+
+def _unasked(surplus: bytes) -> ProtocolError:
+    return ProtocolError(
+        "unasked-frame",
+        f"{len(surplus)} bytes came unasked after the answer: {surplus[:60]!r}",
+    )
