@@ -203,9 +203,12 @@ class _Route(_LinkPath):
             message.leg = (link.name, now, waited, sent - now - waited)
         # Who would have overtaken comes behind whom it waited for.
         stamp = now if link.spec.ordered else message.sent
-        if network.windows is not None and message.hop == self._last:
-            network.federation.arrive(message, arrival, stamp, self._arrived)
-            return
+        windows = network.windows
+        if windows is not None:
+            if message.hop == self._last:
+                network.federation.arrive(message, arrival, stamp, self._arrived)
+                return
+            arrival = windows.not_before(message, arrival)
         key = (arrival, ARRIVAL, stamp, message.source_order, message.number)
         network.calendar.push((*key, self._arrived, message))
 

@@ -134,19 +134,24 @@ class ParticipantNetwork(Network):
         return self.next
 
     def advance(self) -> None:
-        """Go on to the next instant at which anything else can happen, or the first delivery."""
+        """Go on to the next instant at which anything else can happen, or the first delivery.
+
+        What happens inside at that very instant is included: arrivals come before everything
+        else, and what enters then comes behind what is there.
+        """
         if not self.active:
             return  # with windows it goes on at their boundaries
         calendar = self.federation.calendar
         while self._waiting or self.next is not None:
             now = calendar.current()
-            bound = min(calendar.following(), self.federation.end, now + SLICE)
-            if bound <= now:
+            following = min(calendar.following(), now + SLICE)
+            if following <= now:
                 return  # something was announced for this very instant: that comes first
+            bound = min(following + 1, self.federation.end)
             if self._waiting or (self.next is not None and self.next < bound):
                 self._go(bound)
             if self.next is not None and self.next >= bound:
-                self._continue_at(bound)
+                self._continue_at(following)
                 return
         self.active = False
 

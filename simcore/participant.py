@@ -112,6 +112,9 @@ class InProcess(Participant):
         name: in whose name errors are reported.
         make: makes what is advanced, at the first advance.
         kind: what it is granted.
+
+    Attributes:
+        born: virtual time at which its life began, ns.
     """
 
     def __init__(
@@ -119,11 +122,17 @@ class InProcess(Participant):
     ) -> None:
         self.kind = kind
         self.grain = grain
+        self.born = 0
         self._name = name
         self._make = make
         self._inside: Advancing | None = None
         self._until = 0
         self._inputs: Sequence[Message] = ()
+
+    def ready(self, now: int) -> int | None:
+        """It wants to be advanced at once."""
+        self.born = now
+        return now
 
     def begin(self, until: int, inputs: Sequence[Message]) -> None:
         """Note what is asked for: one's own process does one thing after the other."""

@@ -12,6 +12,7 @@ is computed from, one a line:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,8 +20,9 @@ import msgspec
 import simpy
 
 from simcore import Fate, Federation, Plugins
-from simcore.hosting import in_process
+from simcore.hosting import host, in_process
 from simcore.node import Node
+from simcore.participant import Advancing, InProcess, Kind
 from simcore.payload import freeze
 from simcore.plugins import Determinism
 from simcore.protocol.service import ServiceHost
@@ -45,6 +47,8 @@ class Inline:
     def attach(self, federation: Federation, spec: NodeSpec) -> Node:
         """A model for a generator function, a service for a class, neither for None."""
         does = spec.options["does"]
+        if isinstance(does, Taking):
+            return does.attach(federation, spec)
         if not isinstance(does, type):
             return Node(federation, spec, does)
 
@@ -66,6 +70,32 @@ class Inline:
         return True, "for tests"
 
 
+@dataclass(frozen=True)
+class Taking:
+    """A node that takes part as a participant in simcore's own process.
+
+    Attributes:
+        kind: reactive or free_running.
+        make: makes what is advanced, from the node's name, the number of its life, and when
+            that begins (ns).
+        shared: one participant for the whole group, made from the group's name.
+    """
+
+    kind: Kind
+    make: Callable[[str, int, int], Advancing]
+    grain: int = 1
+    shared: bool = False
+
+    def attach(self, federation: Federation, spec: NodeSpec) -> Node:
+        name = spec.group if self.shared else spec.name
+
+        def participant(life: int) -> InProcess:
+            made = InProcess(name, lambda: self.make(name, life, made.born), self.kind, self.grain)
+            return made
+
+        return host(federation, spec, participant, kind=self.kind, shared=self.shared)
+
+
 PLUGINS = Plugins(extra={"backends": {"inline": Inline()}})
 
 
@@ -77,6 +107,9 @@ def world(
     seed: int = 1,
     routes: Sequence[Mapping[str, Any]] = (),
     faults: Sequence[Mapping[str, Any]] = (),
+    network: Mapping[str, Any] | None = None,
+    quantum: str | None = None,
+    window: str | None = None,
 ) -> Scenario:
     """A scenario.
 
@@ -85,6 +118,7 @@ def world(
             `does` and any of count, config, tier, workers, queue.
         links: of a latency network; None is the direct network.
         lasts: the duration.
+        network: instead of `links`, as in a scenario.
     """
     specs: list[NodeSpec] = []
     groups: dict[str, tuple[NodeSpec, ...]] = {}
@@ -106,7 +140,8 @@ def world(
             for index, name in enumerate(members)
         )
         specs += groups[group]
-    network: dict[str, Any] = {"model": "direct"}
+    if network is None:
+        network = {"model": "direct"}
     if links is not None:
         network = {"model": "latency", "links": list(links), "routes": list(routes)}
     return Scenario(
@@ -122,6 +157,8 @@ def world(
         extensions={"faults": list(faults)} if faults else {},
         expect=(),
         resolved={},
+        quantum=None if quantum is None else duration(quantum),
+        window=None if window is None else duration(window),
     )
 
 
