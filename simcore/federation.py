@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ from simcore.windows import FreeRunningHost, Windows
 if TYPE_CHECKING:
     from simcore.network import Network
     from simcore.node import Node
+    from simcore.outside import Outside
     from simcore.scenario.model import Scenario
 
 
@@ -136,6 +138,13 @@ class Federation:
         self.network.start()
         if self.windows is not None:
             self.windows.open()
+
+    @cached_property
+    def outside(self) -> Outside:
+        """What this run has outside its own process; made when something is started there."""
+        from simcore.outside import Outside
+
+        return Outside(self)
 
     # -- running
 
@@ -244,6 +253,8 @@ class Federation:
             host.participant = None
         if self.windows is not None:
             self.windows.forget()
+        if "outside" in self.__dict__:
+            self.outside.close()
         self._arbiter.forget(self)
         if errors:
             raise errors[0]

@@ -49,9 +49,14 @@ class Late(NamedTuple):
 class FreeRunningHost(Host):
     """Drives a participant that is granted windows."""
 
-    def __init__(self, federation: Federation, make: Make) -> None:
+    def __init__(self, federation: Federation, make: Make, windows: Windows) -> None:
         super().__init__(federation, make)
+        self._windows = windows
         self._expected: list[tuple[int, int, int, int, Message]] = []
+
+    def start(self, now: int) -> None:
+        """Begin a life where the next window begins, which may be less than a grain earlier."""
+        super().start(self._windows.position)
 
     def _begin_life(self, now: int, following: int | None) -> None:
         """It is let go with the next window."""
@@ -152,7 +157,7 @@ class Windows:
 
     def add(self, make: Make) -> FreeRunningHost:
         """Have one more participant."""
-        host = FreeRunningHost(self._federation, make)
+        host = FreeRunningHost(self._federation, make, self)
         self.hosts.append(host)
         return host
 
