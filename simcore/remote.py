@@ -182,13 +182,13 @@ class Remote(Participant):
         try:
             self._channel = self._let_in()
             init = frames.Init(
-                self.name,
-                self.nodes,
-                self._federation.seed,
-                now,
-                self._federation.end,
-                self._config,
-                self._life,
+                name=self.name,
+                nodes=self.nodes,
+                seed=self._federation.seed,
+                time=now,
+                end=self._federation.end,
+                config=self._config,
+                life=self._life,
             )
             self._channel.send(encode(init), self._start_timeout, self._idle)
             left = max(deadline - time.monotonic(), 0.001)
