@@ -257,8 +257,8 @@ class Remote(Participant):
                 raise _given_up(frame)
             if frame.seq != exchange.seq:
                 raise _wrong_sequence(frame.seq, exchange.seq)
-            if channel.surplus:
-                raise _unasked(channel.surplus)
+            if surplus := channel.surplus:
+                raise self._last_word() or _unasked(surplus)
             done: Done | NetworkDone = self._answers.read(frame, self._since, exchange.until)
         except (ProtocolError, ChannelError, _Ended) as error:
             self._explain(error, before="it answered")
@@ -297,13 +297,12 @@ class Remote(Participant):
 
     def _last_word(self) -> ProtocolError | None:
         """The ERROR of a participant that gave up between two exchanges."""
-        if self._channel is None:
-            return None
-        try:
-            frame = self._decode(self._channel.receive(_PARTING))
-        except (ProtocolError, ChannelError):
-            return None
-        return _given_up(frame) if isinstance(frame, frames.Error) else None
+        assert self._channel is not None
+        with suppress(ProtocolError, ChannelError):
+            frame = frames.decode_bye(self._channel.receive(_PARTING))
+            if isinstance(frame, frames.Error):
+                return _given_up(frame)
+        return None
 
     # -- the end
 
@@ -380,6 +379,8 @@ class Remote(Participant):
         if isinstance(error, ProtocolError):
             if error.rule != "participant-error":
                 self._tell(str(error))
+            elif self.running is not None:
+                self.running.wait(_GRACE)  # it is to end after it has said so
             own = error.rule == "participant-error" and self.name in str(error)
             self._fail(error.rule, str(error) if own else f"{self.name}: {error}")
         if isinstance(error, DeadlinePassed):

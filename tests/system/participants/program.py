@@ -270,6 +270,8 @@ def stops_sending(wire, advance, done):
 
 def stops_reading(wire, advance, done):
     wire.socket.shutdown(socket.SHUT_RD)
+    wire.send(done)
+    hang()
 
 
 def closes(wire, advance, done):
@@ -285,6 +287,12 @@ def leaves_a_grandchild(wire, advance, done):
 
 def gives_up(wire, advance, done):
     wire.send({"type": "ERROR", "message": "the sensor is on fire", "detail": "42 degrees"})
+    sys.exit(1)
+
+
+def gives_up_later(wire, advance, done):
+    lines = [done, {"type": "ERROR", "message": "sink burnt down", "detail": ""}]
+    wire.socket.sendall("".join(json.dumps(each) + "\n" for each in lines).encode())
     sys.exit(1)
 
 
@@ -306,7 +314,7 @@ AT_ADVANCE = [
     next_in_the_past, output_in_the_past, output_outside_the_window, output_before_the_window,
     measure_in_the_past, unknown_destination, foreign_source, unknown_cause, bad_payload,
     deep_payload, misspelt, another_frame, long_line, endless_line, stops_sending, stops_reading,
-    closes, leaves_a_grandchild, gives_up, never_reads, floods,
+    closes, leaves_a_grandchild, gives_up, gives_up_later, never_reads, floods,
 ]  # fmt: skip
 
 
