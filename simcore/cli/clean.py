@@ -125,5 +125,5 @@ def _name(look: Look) -> str:
         words = Path(f"/proc/{look.pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
     except OSError:
         return "ended"
-    text = b" ".join(words).decode(errors="replace")
+    text = " ".join(b" ".join(words).decode(errors="replace").split())  # on one line
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -100,7 +100,7 @@ class Ward:
         """Run a Python program to its end."""
         return subprocess.run(
             [sys.executable, *command], env={**os.environ, **self.environment},
-            capture_output=True, text=True, timeout=PATIENCE, check=False,
+            cwd=self.temporary.parent, capture_output=True, text=True, timeout=PATIENCE, check=False,
         )  # fmt: skip
 
     def processes(self) -> list[tuple[Look, bool]]:
