@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simcore.errors import ParticipantError
@@ -31,16 +31,16 @@ class Exchange:
         at: virtual time of the run when it began, ns.
         until: how far the participant was let go, ns.
         inputs: what was handed over; emptied when it is answered.
+        begun: wall time at which it began (ns of `time.perf_counter_ns`).
         outputs: number of messages in the answer.
-        begun: wall time at which it began (s of `time.monotonic`).
     """
 
     seq: int
     at: int
     until: int
     inputs: Sequence[Message]
+    begun: int
     outputs: int = 0
-    begun: float = field(default_factory=time.monotonic)
 
 
 def report(remote: Remote, rule: str, what: str) -> ParticipantError:
@@ -83,7 +83,7 @@ def _pending(exchange: Exchange) -> str:
     count = len(exchange.inputs)
     names = _some([message.id for message in exchange.inputs])
     given = f"{count} input{'s' if count != 1 else ''}{f' ({names})' if names else ''}"
-    since = time.monotonic() - exchange.begun
+    since = (time.perf_counter_ns() - exchange.begun) / 1e9
     return (
         f"ADVANCE {exchange.seq} until {show_exact(exchange.until)} with {given}, "
         f"sent {since:.3f} s ago"

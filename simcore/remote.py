@@ -139,7 +139,6 @@ class Remote(Participant):
         self._seq = 0
         self._since = 0
         self._ended_at: float | None = None
-        self._begun = 0
         self._over = False
         self._shut_down: ChannelError | None = None
 
@@ -230,8 +229,8 @@ class Remote(Participant):
             ParticipantError: it does not take it.
         """
         self._seq = seq = self._seq + 1
-        self.exchange = Exchange(seq, self._federation.calendar.now, until, inputs)
-        self._begun = time.perf_counter_ns()
+        now, begun = self._federation.calendar.now, time.perf_counter_ns()
+        self.exchange = Exchange(seq, now, until, inputs, begun)
         channel = self._channel
         assert channel is not None
         try:
@@ -274,7 +273,7 @@ class Remote(Participant):
                 exchange.until,
                 len(exchange.inputs),
                 exchange.outputs,
-                self._begun - began,
+                exchange.begun - began,
                 awaited - began,
                 answered - began,
             )
