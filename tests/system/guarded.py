@@ -1,7 +1,7 @@
 """Programs that are killed, and what they leave behind.
 
 A `Ward` watches over all that one test starts: each of these processes has a word of its own in
-the environment it was started with.
+the environment it was started with, or among its arguments.
 """
 
 from __future__ import annotations
@@ -107,8 +107,10 @@ class Ward:
         """All processes that live, and whether each is a guard."""
         proc, found = Proc(), []
         for look in filter(None, map(proc.look, proc.pids())):
-            variables = [] if look.over else (proc.environment(look) or b"").split(b"\0")
-            if self._word.encode() in variables:
+            if look.over:
+                continue
+            variables = (proc.environment(look) or b"").split(b"\0")
+            if self._word.encode() in [*variables, *_arguments(look.pid)]:
                 found.append((look, any(each.startswith(GUARD.encode()) for each in variables)))
         return found
 
@@ -135,6 +137,13 @@ class Ward:
                 os.kill(look.pid, signal.SIGKILL)
             for look, _ in processes:
                 _await(look.pid, 1)
+
+
+def _arguments(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 def _await(pid: int, seconds: float) -> bool:

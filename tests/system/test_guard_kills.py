@@ -166,10 +166,12 @@ CHILDREN = {
         "while True: signal.pause()"
     ),
     "is stopped": "say('ready'); os.kill(os.getpid(), signal.SIGSTOP)",
-    "forgets its environment in its session": (
-        "if os.fork() == 0:\n"
-        "    os.setpgid(0, 0); say('ready'); os.execve('/bin/sleep', ['sleep', '3600'], {})\n"
-        "signal.pause()"
+    "forgets its environment and its father in its session": (
+        "if os.fork(): os._exit(0)\n"
+        "os.setpgid(0, 0)\n"
+        "program = 'echo ready > $0; sleep 3600 & wait'\n"
+        "words = ['sh', '-c', program, os.environ['READY'], 'WARD=' + os.environ['WARD']]\n"
+        "os.execve('/bin/sh', words, {})"
     ),
     "has a grandchild without its father in the group": (
         "if os.fork(): os._exit(0)\nsay('ready'); signal.pause()"
