@@ -363,8 +363,10 @@ def _explained(line: bytes, tag: str, error: Exception) -> ProtocolError:
 def _misshaped(line: bytes, tag: str, text: str) -> ProtocolError:
     try:
         found = msgspec.json.decode(line, type=_AnyType).type
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except msgspec.ValidationError:
         return ProtocolError("frame-shape", f"{tag} was expected, and {_excerpt(line)} came")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _explained(line, tag, error)
     if found is UNSET:
         return ProtocolError("frame-shape", f"{tag} was expected, and a frame without type came")
     if found not in (tag, "ERROR"):
@@ -378,5 +380,5 @@ def _misshaped(line: bytes, tag: str, text: str) -> ProtocolError:
 
 def _excerpt(line: bytes) -> str:
     """The beginning of what came, fit for one line of a report."""
-    text = line[:60].decode("utf-8", "backslashreplace")
+    text = line[:60].decode("utf-8", "replace")
     return repr(text + "..." if len(line) > 60 else text)
