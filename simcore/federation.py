@@ -211,7 +211,10 @@ class Federation:
                 self.calendar.heap.clear()  # the environment may go on; this run does not
                 self._staged.clear()
                 self._entering.clear()
-                self._close_parts(orderly=failure is None)
+                try:
+                    self._close_parts(orderly=failure is None)
+                finally:
+                    self.recorder.close()  # it takes down how participants ended
         except BaseException as further:
             failure = failure or further
             raise

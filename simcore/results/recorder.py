@@ -8,13 +8,14 @@ database is readable at any moment, also after a kill.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from math import isfinite
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import astuple
 
@@ -23,6 +24,7 @@ from simcore.collection import paused
 from simcore.errors import ModelError, ResultsError
 from simcore.message import Fate, Message
 from simcore.results.digest import FAULT, MEASUREMENT, MESSAGE, Digest
+from simcore.results.tables import INDEXES, create_tables
 
 if TYPE_CHECKING:
     from simcore.network import LinkMetrics
@@ -32,72 +34,37 @@ if TYPE_CHECKING:
 BUFFER = 1024
 """Messages that are held before they are written."""
 
-TABLES = """
-PRAGMA user_version = 1;
-CREATE TABLE node(id INTEGER PRIMARY KEY, name TEXT, grp TEXT, tier TEXT, implementation TEXT);
-CREATE TABLE kind(id INTEGER PRIMARY KEY, name TEXT);
-CREATE TABLE fate(id INTEGER PRIMARY KEY, name TEXT);
-CREATE TABLE message(
-    at INTEGER, source INTEGER, number INTEGER, destination INTEGER, kind INTEGER,
-    size INTEGER, payload TEXT, sent INTEGER, fate INTEGER);
-CREATE TABLE trail(
-    source INTEGER, number INTEGER, origin INTEGER, cause_source INTEGER,
-    cause_number INTEGER, queued INTEGER, waited INTEGER, computed INTEGER);
-CREATE TABLE hop(
-    source INTEGER, number INTEGER, hop INTEGER, link TEXT, entered INTEGER,
-    queued INTEGER, transmitted INTEGER, arrived INTEGER);
-CREATE TABLE measurement(
-    at INTEGER, node INTEGER, number INTEGER, name TEXT, type TEXT, value);
-CREATE TABLE late(source INTEGER, number INTEGER, at INTEGER, late INTEGER);
-CREATE TABLE exchange(
-    participant TEXT, seq INTEGER, at INTEGER, until INTEGER, inputs INTEGER, outputs INTEGER,
-    begun INTEGER, awaited INTEGER, done INTEGER);
-CREATE TABLE fault(
-    at INTEGER, number INTEGER, phase TEXT, kind TEXT, target TEXT, detail TEXT);
-CREATE TABLE link(
-    name TEXT, source TEXT, destination TEXT, entered INTEGER, delivered INTEGER,
-    loss INTEGER, queue_full INTEGER, link_down INTEGER, bytes INTEGER, busy INTEGER,
-    queue_mean REAL, queue_max INTEGER);
-CREATE VIEW messages AS
-    SELECT s.name || '/' || m.number AS id, s.name AS source, m.number AS number,
-        d.name AS destination, k.name AS kind, m.size AS size, m.payload AS payload,
-        m.sent AS sent, f.name AS fate, m.at AS at, coalesce(t.origin, m.sent) AS origin,
-        c.name || '/' || t.cause_number AS cause, coalesce(t.queued, 0) AS queued,
-        coalesce(t.waited, 0) AS waited, coalesce(t.computed, 0) AS computed
-    FROM message m JOIN node s ON s.id = m.source JOIN node d ON d.id = m.destination
-        JOIN kind k ON k.id = m.kind JOIN fate f ON f.id = m.fate
-        LEFT JOIN trail t ON t.source = m.source AND t.number = m.number
-        LEFT JOIN node c ON c.id = t.cause_source;
-CREATE VIEW measurements AS
-    SELECT m.at AS at, n.name AS node, m.number AS number, m.name AS name, m.type AS type,
-        m.value AS value
-    FROM measurement m JOIN node n ON n.id = m.node;
-"""
-
-# Made at the end of a run (a reader of an unfinished one does without): keeping them up to
-# date while writing would cost more than the rows.
-INDEXES = """
-CREATE INDEX IF NOT EXISTS message_id ON message(source, number);
-CREATE INDEX IF NOT EXISTS trail_id ON trail(source, number);
-CREATE INDEX IF NOT EXISTS trail_cause ON trail(cause_source, cause_number);
-CREATE INDEX IF NOT EXISTS hop_id ON hop(source, number);
-"""
-
 _MESSAGE_COLUMNS = 9
 _INSERT_MESSAGE = "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?)"
 
-_INSERT_EXCHANGE = "INSERT INTO exchange VALUES (?,?,?,?,?,?,?,?,?)"
+_INSERT_EXCHANGE = """INSERT INTO exchange(
+    participant, seq, at, until, inputs, outputs, begun, awaited, done)
+    VALUES (?,?,?,?,?,?,?,?,?)"""
+_INSERT_PARTICIPANT = f"INSERT OR REPLACE INTO participant VALUES ({','.join('?' * 11)})"
 
 # Most of what a row costs in SQLite is one execution of a statement, so many rows share one.
 _BLOCK = 32
 _INSERT_BLOCK = _INSERT_MESSAGE + ",(?,?,?,?,?,?,?,?,?)" * (_BLOCK - 1)
 
 
-def create_tables(connection: sqlite3.Connection) -> None:
-    """Make the tables and views of a run's database."""
-    connection.executescript(TABLES)
-    fates = [(fate.value, fate.name.lower()) for fate in Fate]
-    connection.executemany("INSERT INTO fate VALUES (?,?)", fates)
+class Life(NamedTuple):
+    """One life of a participant outside simcore; wall times in ns since the run was set up."""
+
+    name: str
+    number: int
+    """1 for the first, one more after each restart."""
+    kind: str
+    implementation: str
+    nodes: str
+    """Names of its nodes, as a JSON array."""
+    command: str
+    """What was started, as a JSON array."""
+    pid: int | None
+    started: int
+    ready: int | None
+    ended: int | None
+    exit: str | None
+    """How its program ended, as the end of a sentence."""
 
 
 class Recorder:
@@ -111,6 +78,8 @@ class Recorder:
         messages: messages whose fate is known and that are not written yet.
         threshold: length of `messages` at which to flush.
         written: number of messages written so far.
+        exchanges: number of advances of participants written so far.
+        waited: wall time (ns) for which simcore waited for their answers.
         held_from: nothing at or after this time (ns) is complete yet, though the run may have
             passed it: free-running participants have not said what they did.
     """
@@ -129,7 +98,11 @@ class Recorder:
         self._hops: list[tuple[Any, ...]] = []
         self._late: list[tuple[int, ...]] = []
         self._exchanges: list[tuple[Any, ...]] = []
+        self._lives: list[Life] = []
+        self._kinds: dict[str, str] = {}
         self.faults = 0
+        self.exchanges = 0
+        self.waited = 0
         self._connection: sqlite3.Connection | None = None
         if database is not None:
             self._open(database, nodes)
@@ -223,8 +196,23 @@ class Recorder:
         """
         self._exchanges.append(row)
         if len(self._exchanges) >= BUFFER:
-            exchanges, self._exchanges = self._exchanges, []
-            self._write([(_INSERT_EXCHANGE, exchanges)])
+            self._write(self._outside())
+
+    def participant(self, life: Life) -> None:
+        """Record what is known about a life of a participant; the last call for it counts.
+
+        It is written with what comes next: this cannot fail.
+        """
+        self._kinds[life.name] = life.kind
+        self._lives.append(life)
+
+    def _outside(self) -> list[tuple[str, list[Any]]]:
+        """What there is to write about participants."""
+        exchanges, self._exchanges = self._exchanges, []
+        lives, self._lives = self._lives, []
+        self.exchanges += len(exchanges)
+        self.waited += sum(row[8] - row[7] for row in exchanges)
+        return [(_INSERT_EXCHANGE, exchanges), (_INSERT_PARTICIPANT, lives)]
 
     def flush(self, horizon: int) -> None:
         """Digest and write everything earlier than `horizon` (ns); nothing earlier may follow."""
@@ -243,7 +231,6 @@ class Recorder:
         faults, self._faults = _split(self._faults, horizon)
         hops, self._hops = self._hops, []
         late, self._late = self._late, []
-        exchanges, self._exchanges = self._exchanges, []
         # Everything at one instant stays until the instant is over, however much it is.
         self.threshold = BUFFER + max(len(self.messages), len(self._measurements))
         # What a node measures at one instant may come out of order among nodes.
@@ -259,7 +246,7 @@ class Recorder:
                 ("INSERT INTO measurement VALUES (?,?,?,?,?,?)", measurements),
                 ("INSERT INTO fault VALUES (?,?,?,?,?,?)", faults),
                 ("INSERT INTO late VALUES (?,?,?,?)", late),
-                (_INSERT_EXCHANGE, exchanges),
+                *self._outside(),
             ]
         )
         self.written += len(rows)
@@ -286,7 +273,7 @@ class Recorder:
             raise
 
     def finish(self, end: int, in_flight: Iterable[Message], links: Iterable[LinkMetrics]) -> str:
-        """Write the rest and close; returns the digest.
+        """Write the rest, but for how participants end; returns the digest.
 
         Args:
             end: end of the run, ns. What came at or after it did not happen.
@@ -303,33 +290,35 @@ class Recorder:
         self.messages[:] = kept
         self._measurements = [row for row in self._measurements if row[0] < end]
         self._faults = [row for row in self._faults if row[0] < end]
-        try:
-            self.flush(end + 1)
-            self._write(
-                [
-                    (
-                        f"INSERT INTO link VALUES ({','.join('?' * 12)})",
-                        [tuple(link) for link in links],
-                    )
-                ]
-            )
-        finally:
-            self.close()
+        self.flush(end + 1)
+        insert = f"INSERT INTO link VALUES ({','.join('?' * 12)})"
+        self._write([(insert, [tuple(link) for link in links])])
         return self.digest.hexdigest()
 
     def close(self) -> None:
-        """Close the database; a complete one becomes a single file with indexes."""
-        connection, self._connection = self._connection, None
+        """Write how participants ended, and close; what is complete becomes one file with indexes.
+
+        Raises:
+            ResultsError: it cannot be written; nothing if that was reported before.
+        """
+        connection = self._connection
         if connection is None:
             return
         try:
             if self.broken is None:
+                self._write(self._outside())
                 connection.executescript(INDEXES)
                 connection.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.Error as error:
             raise _unwritten(error) from error
         finally:
+            self._connection = None
             connection.close()
+
+    @property
+    def participants(self) -> Mapping[str, int]:
+        """Number of participants outside simcore, by kind."""
+        return Counter(self._kinds.values())
 
     @property
     def counts(self) -> Mapping[str, int]:

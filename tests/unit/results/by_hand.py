@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 
-from simcore.results.recorder import create_tables
+from simcore.results.tables import create_tables
 
 MS = 10**6
 NODES = [
