@@ -247,6 +247,8 @@ class Listener:
 
     def close(self) -> None:
         """Close all sockets that are not handed over, and remove the Unix socket."""
+        if self._selector.get_map() is None:
+            return  # it is closed already
         for peer in self._half_open():
             peer.sock.close()
         for channel in self._ready.values():

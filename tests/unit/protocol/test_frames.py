@@ -77,7 +77,7 @@ def test_an_error_comes_in_place_of_an_answer() -> None:
         (b"  ", "invalid-json", "DONE was expected, and an empty line came"),
         (b"hello", "invalid-json", "no JSON came: invalid character (byte 0): 'hello'"),
         (b'{"type":"DONE","seq":1', "invalid-json", "no JSON came: it is truncated: '{"),
-        (b'{"type":"DONE"} x', "invalid-json", "trailing characters (byte 16)"),
+        (b'{"type":"DONE"} x', "invalid-json", "trailing characters (byte 17)"),
         (b"\xff\xfe", "invalid-json", "invalid character (byte 0): '\ufffd\ufffd'"),
         (b'{"type":"DONE","seq":1,"now":5,"outputs":[{"at":5,"dst":"\xff"}]}', "invalid-json",
          "it is not UTF-8"),
