@@ -258,7 +258,8 @@ class Child:
         """
         if self._final is not None:
             return self._final
-        self._signal(signal.SIGKILL)
+        if self.status() != Status("exited"):  # then its number may be another's by now
+            self._signal(signal.SIGKILL)
         self.wait(30.0)
         self._final = self.status()
         if self._final.ended:
