@@ -262,8 +262,9 @@ class Peer:
             receive, send = _open(address)
         except OSError as error:
             raise Refused(f"cannot connect to simcore at {address}: {error}") from error
-        sys.stdout.flush()
         os.dup2(2, 1)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # only now: what was printed before must not reach the wire either
         return cls(receive, send, token, name)
 
     def __enter__(self) -> Peer:
