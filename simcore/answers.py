@@ -7,8 +7,8 @@ a rule is named with its place in the frame; `docs/protocol.md` lists the rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Raw
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CAUSES = 256
 """Inputs of earlier exchanges that may still be named as a cause."""
 
+_NOTHING = (0, 0)
 _FATES = {each.name.lower(): each for each in Fate}
 
 
@@ -44,7 +45,7 @@ class Answers:
         kind: Kind,
         nodes: Sequence[str],
         known: Mapping[str, Node],
-        hint: Any,
+        hint: Callable[[object], str],
     ) -> None:
         self._free = kind == "free_running"
         self._nodes = frozenset(nodes)
@@ -60,13 +61,14 @@ class Answers:
             del known[next(iter(known))]
         found = []
         for message in messages:
-            id = message.id
+            source = message.sender.name
+            id = f"{source}/{message.number}"
             known[id] = message
             found.append(
                 Input(
                     message.at,
                     id,
-                    message.sender.name,
+                    source,
                     message.receiver.name,
                     message.kind,
                     Raw(message.text),
@@ -101,40 +103,47 @@ class Answers:
             low, high = until, MAX_TIME
             if frame.next is not None and frame.next < until:
                 raise ProtocolError("next", f"DONE: next is {frame.next}, before now ({until})")
-        outputs = [self._output(each, low, high, index) for index, each in enumerate(frame.outputs)]
-        measures = [
-            self._measure(each, low, high, index) for index, each in enumerate(frame.measures)
-        ]
+        # The hot path: which rule is broken is looked into only when one is.
+        known, ours, several = self._known, self._nodes, self._several
+        outputs: list[Output] = []
+        for each in frame.outputs:
+            at, destination, source, cause = each.at, each.dst, each.src, None
+            if (
+                not low <= at <= high
+                or destination not in known
+                or ((several or source is not None) and source not in ours)
+                or (each.cause is not None and (cause := self._inputs.get(each.cause)) is None)
+            ):
+                raise self._wrong(each, low, high, len(outputs))
+            try:
+                payload = refreeze(each.payload)
+            except PayloadError as error:
+                raise ProtocolError("payload", f"DONE: outputs[{len(outputs)}]: {error}") from None
+            waited, computed = each.spent or _NOTHING
+            outputs.append(
+                Output(
+                    at, destination, each.kind, payload, each.size, cause, waited, computed, source
+                )
+            )
+        measures = [self._measure(each, low, high, i) for i, each in enumerate(frame.measures)]
         return Done(outputs, measures, frame.next)
 
-    def _output(self, given: frames.Output, low: int, high: int, index: int) -> Output:
+    def _wrong(self, given: frames.Output, low: int, high: int, index: int) -> ProtocolError:
+        """The rule that an output breaks."""
         if not low <= given.at <= high:
-            raise _at_wrong_time("output-time", f"outputs[{index}]", given.at, low, high)
+            return _at_wrong_time("output-time", f"outputs[{index}]", given.at, low, high)
         if given.dst not in self._known:
-            raise ProtocolError(
+            return ProtocolError(
                 "unknown-destination",
                 f"DONE: outputs[{index}].dst: there is no node {given.dst!r}"
                 f"{self._hint(given.dst)}",
             )
-        source = given.src
-        if (self._several or source is not None) and source not in self._nodes:
-            raise self._not_ours(f"outputs[{index}].src", source)
-        cause = None
-        if given.cause is not None:
-            cause = self._inputs.get(given.cause)
-            if cause is None:
-                raise ProtocolError(
-                    "unknown-cause",
-                    f"DONE: outputs[{index}].cause: {given.cause!r} is none of the inputs of this "
-                    f"ADVANCE, nor of the last {CAUSES} before it",
-                )
-        try:
-            payload = refreeze(given.payload)
-        except PayloadError as error:
-            raise ProtocolError("payload", f"DONE: outputs[{index}]: {error}") from None
-        waited, computed = given.spent or (0, 0)
-        return Output(
-            given.at, given.dst, given.kind, payload, given.size, cause, waited, computed, source
+        if (self._several or given.src is not None) and given.src not in self._nodes:
+            return self._not_ours(f"outputs[{index}].src", given.src)
+        return ProtocolError(
+            "unknown-cause",
+            f"DONE: outputs[{index}].cause: {given.cause!r} is none of the inputs of this "
+            f"ADVANCE, nor of the last {CAUSES} before it",
         )
 
     def _measure(self, given: frames.Measure, low: int, high: int, index: int) -> Measure:
