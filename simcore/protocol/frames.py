@@ -86,17 +86,17 @@ class Hello(_Answer, frozen=True, tag="HELLO"):
     name: Annotated[str, Meta(description="SIMCORE_NAME of its environment.")]
 
 
-class Init(_Frame, frozen=True, tag="INIT"):
+class Init(_Frame, frozen=True, kw_only=True, tag="INIT"):
     """What the participant is to be; the answer is READY."""
 
+    protocol: Annotated[int, Meta(description="Version of the protocol: 1.")] = PROTOCOL
     name: Annotated[str, Meta(description="Name of the participant.")]
     nodes: Annotated[list[Name], Meta(description="The nodes that it hosts.")]
     seed: Annotated[int, Meta(description="Seed of the run.")]
     time: Time
     end: Annotated[Time, Meta(description="Where the run ends (ns).")]
-    config: Annotated[dict[str, Any], Meta(description="The scenario's config of the node.")]
     life: Annotated[int, Meta(ge=1, description="Which start of the node this is.")] = 1
-    protocol: Annotated[int, Meta(description="Version of the protocol: 1.")] = PROTOCOL
+    config: Annotated[dict[str, Any], Meta(description="The scenario's config of the node.")]
 
 
 class Ready(_Answer, frozen=True, tag="READY"):
@@ -244,7 +244,7 @@ class NetworkDone(_Answer, frozen=True, tag="DONE"):
         Time | None, Meta(description="Time of its next event (ns); null: there is none.")
     ] = None
     outputs: Annotated[list[Delivery], Meta(description="Fates of messages.")] = []
-    measures: Annotated[list[Measure], Meta(description="What it measured.")] = []
+    measures: Annotated[list[Measure], Meta(description="Empty: a network has no node.")] = []
 
 
 class Shutdown(_Frame, frozen=True, tag="SHUTDOWN"):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -112,6 +113,10 @@ def reading(at: int, number: int, payload: Any, kind: str = "reading", src: str 
     return Input(at, id, src, "heating", kind, Raw(text.encode()), len(text), at - 5)
 
 
+def init_at(time: int) -> Init:
+    return Init(name="heating", nodes=["heating"], seed=7, time=time, end=2**53 - 1, config=CONFIG)
+
+
 CONFIG = {"note": 'a "panel": \\', "low": 19, "high": 21.5, "panel": "panel", "period_ms": 250}
 
 # One thing to skip after the other: names in strings, quotes, backslashes, nesting, numbers.
@@ -138,7 +143,7 @@ SCRIPT: list[tuple[int, list[Input]]] = [
 @every_way
 def test_every_thermostat_says_the_same(command: Command, transport: str, tmp_path: Path) -> None:
     with started(command(tmp_path), transport, tmp_path) as (channel, process):
-        init = Init("heating", ["heating"], 7, 1 * MS, 2**53 - 1, CONFIG)
+        init = init_at(1 * MS)
         ready = frames.decode_ready(talk(channel, init))
         assert (ready.kind, ready.next, ready.grain) == ("reactive", 251 * MS, 1)
         said = []
@@ -181,7 +186,7 @@ def test_fields_of_later_versions_are_ignored(
     command: Command, transport: str, tmp_path: Path
 ) -> None:
     with started(command(tmp_path), transport, tmp_path) as (channel, _process):
-        init = json.loads(encode(Init("heating", ["heating"], 7, 0, MS, CONFIG)))
+        init = json.loads(encode(init_at(0)))
         later = {"aa": {"type": "ADVANCE", "until": [3]}, "type": "", "zz": "}"}
         channel.send(_line({**later, **init}), PATIENCE)
         assert frames.decode_ready(channel.receive(PATIENCE)).next == 250 * MS
@@ -197,7 +202,7 @@ def test_fields_of_later_versions_are_ignored(
 @every_way
 def test_it_ends_when_simcore_is_gone(command: Command, transport: str, tmp_path: Path) -> None:
     with started(command(tmp_path), transport, tmp_path) as (channel, process):
-        talk(channel, Init("heating", ["heating"], 7, 0, MS, CONFIG))
+        talk(channel, init_at(0))
         channel.close()
         assert process.wait(PATIENCE) == 1
 
@@ -212,6 +217,23 @@ def test_it_ends_when_simcore_gives_up(command: Command, transport: str, tmp_pat
 @pytest.mark.parametrize("name", ["thermostat.py", "thermostat.js", "thermostat.c"])
 def test_it_is_short_enough_to_be_read_at_once(name: str) -> None:
     assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) < 80
+
+
+MINIMAL = re.compile(r"<!-- file: minimal.py -->\n```python\n(.*?)```", re.DOTALL)
+
+
+def test_the_participant_in_15_lines(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    (text,) = MINIMAL.findall(page)
+    assert len([line for line in text.splitlines() if line]) == 15
+    (tmp_path / "minimal.py").write_text(text, encoding="utf-8")
+    command = [sys.executable, str(tmp_path / "minimal.py")]
+    with started(command, "stdio", tmp_path) as (channel, process):
+        assert frames.decode_ready(talk(channel, init_at(0))) == frames.Ready("reactive")
+        done = frames.done_decoder("reactive")(talk(channel, Advance(1, 5, [reading(5, 1, 3)])))
+        assert [(each.at, each.dst, each.cause) for each in done.outputs] == [(5, "room", "room/1")]
+        assert frames.decode_bye(talk(channel, Shutdown())) == frames.Bye()
+        assert process.wait(PATIENCE) == 0
 
 
 def _line(frame: dict[str, Any]) -> bytes:

@@ -192,7 +192,7 @@ def test_a_line_above_the_limit_is_not_written() -> None:
 
 SAMPLES = [
     frames.Hello(1, "t", "n"),
-    frames.Init("n", ["a", "b"], 3, 0, 10, {"x": [1, {"y": None}]}),
+    frames.Init(name="n", nodes=["a", "b"], seed=3, time=0, end=10, config={"x": [1, {"y": None}]}),
     frames.Ready("free_running", grain=1000),
     frames.Ready("reactive", 5),
     frames.Advance(1, 7, [frames.Input(7, "a/1", "a", "b", "k", Raw(b'{"x":[1]}'), 10, 3)]),

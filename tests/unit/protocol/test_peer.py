@@ -251,7 +251,7 @@ def test_a_network(program: Any, tmp_path: Path) -> None:
 def talking() -> Any:
     """A peer, and simcore's end of its socket."""
     ours, theirs = socket.socketpair()
-    init = frames.Init("n", ["n"], 1, 0, 9, {})
+    init = frames.Init(name="n", nodes=["n"], seed=1, time=0, end=9, config={})
     ours.sendall(frames.encode(init))
     made = Peer(theirs.fileno(), theirs.fileno(), "t", "n")
     assert frames.decode_hello(ours.recv(4096)[:-1]) == frames.Hello(1, "t", "n")
