@@ -221,7 +221,7 @@ class Federation:
         finally:
             if self.archive is not None:
                 digest = self.digest if failure is None else None
-                self.archive.finish(end, digest, failure, self.recorder.counts)
+                self.archive.finish(end, digest, failure, self.recorder, self.windows)
         return self.digest
 
     def _collect(self, end: int) -> None:
@@ -316,11 +316,15 @@ class Federation:
             self.windows = Windows(self, scenario.quantum, scenario.window)
         return self.windows.add(make)
 
-    def settle(self) -> None:
-        """One round at the end of an instant (called by the arbiter)."""
+    def settle(self) -> bool:
+        """One round at the end of an instant (called by the arbiter).
+
+        Returns:
+            Whether `end_instant` is to be called when no federation asks for a round any more.
+        """
         self._asked = False
         if self.closed:
-            return
+            return False
         if self._staged:
             staged, self._staged = self._staged, []
             for message in self._in_order(staged):
@@ -330,12 +334,15 @@ class Federation:
             self._round()
         if self.calendar.is_due():
             self.ask()
+        return bool(self._entering) or self.windows is not None or self.network.active
 
     def _round(self) -> None:
         """Advance all reactive participants that are due, at the same time."""
         now = self.calendar.now
         demanding, self._demanding = self._demanding, {}
-        hosts = [demanding[order] for order in sorted(demanding)]
+        hosts = demanding.values()
+        if len(demanding) > 1:
+            hosts = [demanding[order] for order in sorted(demanding)]
         under_way = [host for host in hosts if host.begin(now)]
         for host in under_way:
             host.finish(now)

@@ -6,6 +6,7 @@ nothing.
 
 from __future__ import annotations
 
+import json
 import time
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from simcore.guard import Guard
 from simcore.private import PrivateDirectory
 from simcore.protocol.listener import Listener
+from simcore.results.recorder import Life
 
 if TYPE_CHECKING:
     from simcore.federation import Federation
@@ -36,7 +38,9 @@ class Outside:
         self.guard = Guard()
         self.participants: list[Remote] = []
         self.began = time.perf_counter_ns()
+        self._federation = federation
         self._archive = federation.archive
+        self._times: dict[Remote, tuple[int, int | None]] = {}
         self._closed = False
 
     @property
@@ -63,6 +67,50 @@ class Outside:
         """The file that a participant's output goes to."""
         # simcore.log is simcore's own; no participant's log ends in .out.log else.
         return self.logs / (f"{name}.out.log" if name == "simcore" else f"{name}.log")
+
+    def enter(self, participant: Remote) -> None:
+        """A participant is about to be launched."""
+        self.participants.append(participant)
+        self._times[participant] = self._elapsed(), None
+
+    def note_ready(self, participant: Remote) -> None:
+        """A participant is ready."""
+        self._times[participant] = self._times[participant][0], self._elapsed()
+        self._record(participant)
+
+    def leave(self, participant: Remote) -> None:
+        """A participant has ended, or was never launched."""
+        if participant in self.participants:
+            self.participants.remove(participant)
+            self.listener.forget(participant.name)
+            self._record(participant, self._elapsed())
+            del self._times[participant]
+
+    def _elapsed(self) -> int:
+        return time.perf_counter_ns() - self.began
+
+    def _record(self, participant: Remote, ended: int | None = None) -> None:
+        """Have it in the results whose program this is, and how it ended if it has (ns)."""
+        scenario, running = self._federation.scenario, participant.running
+        started, ready = self._times[participant]
+        implementation = scenario.network["model"]
+        if participant.kind != "network":
+            implementation = scenario.select(participant.nodes[0])[0].implementation
+        gone = "was not started" if running is None else running.describe()
+        life = Life(
+            participant.name,
+            participant.life,
+            participant.kind,
+            implementation,
+            json.dumps(participant.nodes, ensure_ascii=False),
+            json.dumps(list(participant.launcher.command), ensure_ascii=False),
+            None if running is None else running.pid,
+            started,
+            ready,
+            ended,
+            None if ended is None else gone,
+        )
+        self._federation.recorder.participant(life)
 
     def close(self) -> None:
         """End everything that is left, and remove what is private. Never raises."""

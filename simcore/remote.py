@@ -40,6 +40,10 @@ _PARTING = 0.1
 class Running(Protocol):
     """A program that was started, as `simcore.launch.Child`."""
 
+    @property
+    def pid(self) -> int | None:
+        """Its process number, if it has one."""
+
     def status(self) -> Status:
         """What it does at the moment."""
 
@@ -61,6 +65,10 @@ class Running(Protocol):
 
 class Launcher(Protocol):
     """Starts the program of a participant."""
+
+    @property
+    def command(self) -> Sequence[str]:
+        """What is started, for the record: program and arguments."""
 
     def launch(self, environment: Mapping[str, str], stdio: socket.socket | None) -> Running:
         """Start it.
@@ -119,9 +127,9 @@ class Remote(Participant):
         """The last one that was answered."""
         self._federation = federation
         self._outside = federation.outside
-        self._launcher = launcher
+        self.launcher = launcher
         self._config = dict(config or {})
-        self._life = life
+        self.life = life
         self._transport = transport
         self._start_timeout = start_timeout
         self._timeout = timeout
@@ -162,9 +170,9 @@ class Remote(Participant):
             "SIMCORE_TOKEN": listener.expect(self.name),
             "SIMCORE_NAME": self.name,
         }
-        self._outside.participants.append(self)
+        self._outside.enter(self)
         try:
-            self.running = self._launcher.launch(environment, stdio)
+            self.running = self.launcher.launch(environment, stdio)
         except LaunchError as error:
             self._fail("start", f"{self.name} cannot be started: {error}")
         finally:
@@ -187,7 +195,7 @@ class Remote(Participant):
                 time=now,
                 end=self._federation.end,
                 config=self._config,
-                life=self._life,
+                life=self.life,
             )
             self._channel.send(encode(init), self._start_timeout, self._idle)
             left = max(deadline - time.monotonic(), 0.001)
@@ -196,6 +204,7 @@ class Remote(Participant):
         except (ProtocolError, ChannelError, _Ended) as error:
             self._explain(error, before="it was ready")
         self._since = now
+        self._outside.note_ready(self)
         return ready.next  # type: ignore[union-attr]
 
     def _let_in(self) -> Channel:
@@ -276,6 +285,7 @@ class Remote(Participant):
                 exchange.begun - began,
                 awaited - began,
                 answered - began,
+                frame.now,
             )
         )
         exchange.inputs = ()
@@ -357,14 +367,12 @@ class Remote(Participant):
         self._over = True
         self._answers.clear()
         self.exchange = None
-        if self in self._outside.participants:
-            self._outside.participants.remove(self)
-            self._outside.listener.forget(self.name)
         for each in (self._channel, self._stdio):
             if each is not None:
                 each.close()
         if self.running is not None:
             self.running.kill()
+        self._outside.leave(self)
 
     # -- what went wrong
 

@@ -12,18 +12,21 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simcore.clock import NEVER
 from simcore.errors import ExitCode, ResultsError, SimcoreError
 
 if TYPE_CHECKING:
     from simcore.plugins import Plugins
+    from simcore.results.recorder import Recorder
     from simcore.scenario.model import Scenario
+    from simcore.windows import Windows
 
 _PACKAGES = ("simcore", "simpy", "msgspec", "numpy", "PyYAML", "jsonschema")
 _RESERVE = 64 * 1024
@@ -113,7 +116,12 @@ class Archive:
                 folder.rmdir()
 
     def finish(
-        self, end: int, digest: str | None, error: BaseException | None, counts: Mapping[str, int]
+        self,
+        end: int,
+        digest: str | None,
+        error: BaseException | None,
+        recorder: Recorder,
+        windows: Windows | None = None,
     ) -> None:
         """Write the final manifest.
 
@@ -121,7 +129,8 @@ class Archive:
             end: virtual time that was reached, ns.
             digest: of a run that ended as planned; None otherwise.
             error: what ended the run, if it failed.
-            counts: numbers of records.
+            recorder: for numbers of records.
+            windows: of the free-running participants, if there are any.
         """
         wall = time.perf_counter() - self._began
         self.manifest["inputs"] = dict(sorted(self.inputs.items()))
@@ -132,7 +141,17 @@ class Archive:
             "simcore_s": None if self.share is None else round(wall * self.share, 6),
             "virtual_ns": end,
         }
-        self.manifest["counts"] = dict(counts)
+        self.manifest["counts"] = dict(recorder.counts)
+        if recorder.participants:
+            self.manifest["participants"] = {
+                **recorder.participants,
+                "exchanges": recorder.exchanges,
+                "waited_s": round(recorder.waited / 1e9, 6),
+            }
+        if windows is not None:
+            self.manifest["windows"] = _windows(windows, self.scenario.quantum)
+            if windows.late.messages and self.manifest["determinism"] == "exact":
+                self.manifest["determinism"] = "quantum"
         self.set_exit(error)
 
     def set_exit(self, error: BaseException | None) -> None:
@@ -187,6 +206,17 @@ def determinism(scenario: Scenario, plugins: Plugins) -> str:
     ]
     parts += [plugins.extensions[name].determinism for name in scenario.extensions]
     return "statistical" if "statistical" in parts else "exact"
+
+
+def _windows(windows: Windows, quantum: int | None) -> dict[str, Any]:
+    late = windows.late
+    return {
+        "count": windows.count,
+        "length_ns": windows.length if windows.length < NEVER else None,
+        "grain_ns": windows.grain,
+        "quantum_ns": quantum,
+        "late": {"messages": late.messages, "worst_ns": late.worst, "total_ns": late.total},
+    }
 
 
 def _version(package: str) -> str | None:

@@ -37,9 +37,7 @@ BUFFER = 1024
 _MESSAGE_COLUMNS = 9
 _INSERT_MESSAGE = "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?)"
 
-_INSERT_EXCHANGE = """INSERT INTO exchange(
-    participant, seq, at, until, inputs, outputs, begun, awaited, done)
-    VALUES (?,?,?,?,?,?,?,?,?)"""
+_INSERT_EXCHANGE = "INSERT INTO exchange VALUES (?,?,?,?,?,?,?,?,?,?)"
 _INSERT_PARTICIPANT = f"INSERT OR REPLACE INTO participant VALUES ({','.join('?' * 11)})"
 
 # Most of what a row costs in SQLite is one execution of a statement, so many rows share one.
@@ -191,8 +189,8 @@ class Recorder:
 
         Args:
             row: the participant's name, number of the advance, present virtual time, how far it
-                was let go, numbers of inputs and outputs, and when it was let go, waited for and
-                had answered (ns of wall time since the run was set up).
+                was let go, numbers of inputs and outputs, when it was let go, waited for and
+                had answered (ns of wall time since the run was set up), and how far it came.
         """
         self._exchanges.append(row)
         if len(self._exchanges) >= BUFFER:
