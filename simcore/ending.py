@@ -27,15 +27,21 @@ _KILL = 9
 _KERNEL_THREAD = 0x00200000
 _SETTLING = 0.1
 """Seconds for which a process without a readable environment may be in the middle of its start."""
+_FORKED = 2.0
+"""Seconds for which a fork of simcore may be about to load its program."""
 _SPARED = 3.0
 """Seconds that the guard of a run inside this one has for its own work."""
 _SLICE = 1 << 16
 
 
 class Look:
-    """What /proc says of a process: parent, group, session, and its start in ticks since boot."""
+    """What /proc says of a process: parent, group, session, and its start in ticks since boot.
 
-    __slots__ = ("group", "kernel", "over", "parent", "pid", "session", "start", "state")
+    `memory` is where its stack and environment lie, which is drawn at random for each program
+    that is loaded: a fork that has loaded no program of its own yet has its parent's.
+    """
+
+    __slots__ = ("group", "kernel", "memory", "over", "parent", "pid", "session", "start", "state")
 
     def __init__(self, pid: int, stat: bytes) -> None:
         fields = stat[stat.rindex(b")") + 2 :].split()  # the name before may hold any character
@@ -44,6 +50,7 @@ class Look:
         self.parent, self.group, self.session = map(int, fields[1:4])
         self.kernel = bool(int(fields[6]) & _KERNEL_THREAD)
         self.start = int(fields[19])
+        self.memory = b" ".join(fields[25:26] + fields[47:48]).decode()
         # A main thread that has ended before the others looks like a zombie.
         self.over = self.state in "ZX" and int(fields[17]) <= 1
 
@@ -149,15 +156,23 @@ class Hunt:
         run: the run's id.
         groups: its process groups, with the start time of each one's leader (ticks).
         since: processes that started before (ticks) are not the run's.
+        memory: that of simcore, if it died and may have left a fork that is no program yet; this
+            one is marked as soon as it is.
         proc: the processes to look among.
     """
 
     def __init__(
-        self, run: str, groups: Mapping[int, int], since: int = 0, proc: Proc | None = None
+        self,
+        run: str,
+        groups: Mapping[int, int],
+        since: int = 0,
+        memory: str = "",
+        proc: Proc | None = None,
     ) -> None:
         self._run = run
         self._groups = dict(groups)
         self._since = since
+        self._memory = memory
         self._proc = proc or Proc()
         self._foreign: set[int] = set()
         self._refused: dict[int, int] = {}
@@ -234,7 +249,10 @@ class Hunt:
             first = self._unsure.setdefault(look.pid, time.monotonic())
             return None if time.monotonic() - first < _SETTLING else False
         if self._run not in runs_of(environment):
-            return False
+            if not self._memory or look.memory != self._memory:
+                return False
+            first = self._unsure.setdefault(look.pid, time.monotonic())
+            return None if time.monotonic() - first < _FORKED else False
         if values_of(environment, GUARD):
             first = self._spared.setdefault(look.pid, time.monotonic())
             return None if time.monotonic() - first < _SPARED else True
@@ -246,6 +264,7 @@ def end_everything(
     groups: Mapping[int, int],
     *,
     since: int = 0,
+    memory: str = "",
     patience: float = 30.0,
     proc: Proc | None = None,
 ) -> list[int]:
@@ -255,13 +274,14 @@ def end_everything(
         run: the run's id.
         groups: its process groups, with the start time of each one's leader (ticks).
         since: processes that started before (ticks) are not the run's.
+        memory: that of simcore, if it died in the middle of things; see `Hunt`.
         patience: seconds after which to give up, for a process can be stuck in the kernel.
         proc: the processes to look among.
 
     Returns:
         Those that are left; empty but for processes stuck in the kernel.
     """
-    hunt = Hunt(run, groups, since, proc)
+    hunt = Hunt(run, groups, since, memory, proc)
     deadline = time.monotonic() + patience
     pause = 0.0002
     whole = True

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from simcore.ending import GUARD, MARKER, end_everything, remove, start_time
+from simcore.ending import GUARD, MARKER, Proc, end_everything, remove, start_time
 from simcore.errors import SimcoreError
 
 _log = logging.getLogger("simcore.guard")
@@ -255,7 +255,9 @@ class Guard:
     def _spawn(self, its: int) -> int:
         program = sys.executable or "/usr/bin/python3"
         package = str(Path(__file__).parent)
-        arguments = [package, self.run, str(self._owner), str(self._since)]
+        ourselves = Proc().look(self._owner)
+        memory = ourselves.memory if ourselves is not None else ""
+        arguments = [package, self.run, str(self._owner), str(self._since), memory]
         return os.posix_spawn(
             program,
             [program, "-I", "-S", "-E", "-c", _PROGRAM, *arguments],

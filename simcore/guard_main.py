@@ -109,9 +109,9 @@ class Charge:
         """Cut the logs that are too long; True if one was."""
         return sum(log.attend() for log in self.logs.values()) > 0
 
-    def end(self, run: str, since: int) -> list[int]:
+    def end(self, run: str, since: int, memory: str) -> list[int]:
         """End everything; returns the processes that could not be ended."""
-        left = end_everything(run, self.groups, since=since)
+        left = end_everything(run, self.groups, since=since, memory=memory)
         if self.commands:
             _run_all(list(self.commands))
             left = end_everything(run, self.groups, since=since)
@@ -145,8 +145,7 @@ def _watch(parent: int, charge: Charge) -> bool:
     died = os.getppid() != parent
     pause = _POLL
     while True:
-        # A child that simcore began to start as it died holds the socket until it has loaded its
-        # program, and is marked only then. A fork holds it for good; it is none of ours.
+        # A fork of simcore may hold the socket for good; it is none of ours.
         wait = 1.0 if died else pause if charge.logs else None
         ready = dict(poll.poll(None if wait is None else wait * 1000))
         if _SOCKET in ready:
@@ -174,13 +173,13 @@ def _watch_process(pid: int, poll: select.poll) -> int:
 
 
 def main() -> None:
-    """Guard one run: arguments are its id, simcore's process and its start time."""
-    run, parent, since = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    """Guard one run: arguments are its id, simcore's process, its start time and its memory."""
+    run, parent, since, memory = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     os.chdir("/")
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # what simcore was started with stays simcore's
     charge = Charge()
     announced = _watch(parent, charge)
-    left = charge.end(run, since)
+    left = charge.end(run, since, "" if announced else memory)
     if announced:
         _answer(left)
     os._exit(0)

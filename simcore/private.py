@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,12 +79,20 @@ class Stale:
 
 def places() -> list[Path]:
     """Where private directories are made: the first is used, the others may hold older ones."""
-    found = []
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and os.path.isabs(runtime) and os.access(runtime, os.W_OK | os.X_OK):
-        found.append(Path(runtime))
-    temporary = Path(tempfile.gettempdir())
-    return found if temporary in found else [*found, temporary]
+    # Not `tempfile.gettempdir`, which makes a file to see whether it can: there is no guard yet
+    # to remove it.
+    runtime = _first(os.environ.get("XDG_RUNTIME_DIR"))
+    named = (os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
+    temporary = _first(*named, "/tmp", "/var/tmp") or Path("/tmp")
+    return [runtime, temporary] if runtime not in (None, temporary) else [temporary]
+
+
+def _first(*names: str | None) -> Path | None:
+    """The first folder that can be written to."""
+    for name in names:
+        if name and os.path.isabs(name) and os.access(name, os.W_OK | os.X_OK):
+            return Path(name)
+    return None
 
 
 def stale() -> Iterator[Stale]:

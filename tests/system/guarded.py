@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from support import PATIENCE
 
-from simcore.ending import GUARD, Look, Proc
+from simcore.ending import GUARD, Look, Proc, start_time
 
 DRIVER = '''
 """A run with three children, again and again until it is killed."""
@@ -92,6 +93,8 @@ class Ward:
     def __init__(self, folder: Path) -> None:
         self.temporary = folder / "tmp"
         self.temporary.mkdir()
+        self._since = start_time(os.getpid()) or 0
+        self._bare: set[int] = set()
         self._word = f"WARD={secrets.token_hex(8)}"
         name, _, value = self._word.partition("=")
         self.environment = {name: value, "TMPDIR": str(self.temporary), "XDG_RUNTIME_DIR": ""}
@@ -107,25 +110,38 @@ class Ward:
         """All processes that live, and whether each is a guard."""
         proc, found = Proc(), []
         for look in filter(None, map(proc.look, proc.pids())):
-            if look.over:
+            if look.over or look.kernel or look.start < self._since:
                 continue
-            variables = (proc.environment(look) or b"").split(b"\0")
+            variables = self._variables(proc, look)
             if self._word.encode() in [*variables, *_arguments(look.pid)]:
                 found.append((look, any(each.startswith(GUARD.encode()) for each in variables)))
         return found
 
+    def _variables(self, proc: Proc, look: Look) -> list[bytes]:
+        # While a process loads its program it has no environment, and neither do some for good.
+        deadline = time.monotonic() + 0.5
+        while not (found := proc.environment(look)) and time.monotonic() < deadline:
+            now = proc.look(look.pid)
+            if look.pid in self._bare or now is None or now.over:
+                return []
+            time.sleep(0.0005)
+        if not found:
+            self._bare.add(look.pid)
+        return (found or b"").split(b"\0")
+
     def left(self) -> list[str]:
         """What is there once no guard is at work any more."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            processes = self.processes()
+        at_work = time.monotonic()
+        while processes := self.processes():
             guards = [look.pid for look, is_guard in processes if is_guard]
             if guards:
-                _await(guards[0], PATIENCE)
-            # What remains may be a guard that does not yet look like one; it soon ends.
-            elif not processes or not _await(processes[0][0].pid, 2):
+                assert _await(guards[0], PATIENCE), "a guard does not end"
+                at_work = time.monotonic()
+            # What remains may be a guard that does not yet look like one.
+            elif _await(processes[0][0].pid, 0.02) or time.monotonic() - at_work < 2:
+                continue
+            else:
                 break
-        processes = self.processes()
         return [f"process {look.pid} in state {look.state}" for look, _ in processes] + [
             str(path) for path in self.temporary.iterdir()
         ]
@@ -137,6 +153,8 @@ class Ward:
                 os.kill(look.pid, signal.SIGKILL)
             for look, _ in processes:
                 _await(look.pid, 1)
+        for path in self.temporary.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _arguments(pid: int) -> list[bytes]:

@@ -94,6 +94,7 @@ def test_killed_at_a_thousand_random_moments(
         left = killed_after(ward, driver, moments.uniform(0, 0.06))
         processes += sum(each.startswith("process") for each in left)
         directories += sum(not each.startswith("process") for each in left)
+        ward.end()
     with capsys.disabled():
         sys.stdout.write(f"1,000 kills: {processes} processes, {directories} directories left\n")
     assert processes == directories == 0

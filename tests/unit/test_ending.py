@@ -31,13 +31,13 @@ class Machine(Proc):
     def add(
         self, pid: int, *, parent: int = 1, group: int = 0, session: int = 0, start: int = 200,
         environment: bytes | None = STRANGE, name: str = "x", state: str = "S", threads: int = 1,
-        flags: int = 0,
+        flags: int = 0, memory: int = 7,
     ) -> None:  # fmt: skip
         folder = self.root / str(pid)
         folder.mkdir(exist_ok=True)
         group = group or pid
         numbers = [parent, group, session or group, 0, -1, flags, *[0] * 10, threads, 0, start]
-        text = f"{pid} ({name}) {state} {' '.join(map(str, numbers))} 0 0\n"
+        text = f"{pid} ({name}) {state} {' '.join(map(str, numbers))}{f' {memory}' * 30}\n"
         (folder / "stat").write_text(text, encoding="utf-8")
         if environment is not None:
             (folder / "environ").write_bytes(environment)
@@ -198,6 +198,28 @@ def test_a_process_that_loads_its_program_is_looked_at_again(machine: Machine) -
     loading = Loading(machine.root)
     loading.add(300)
     assert ended(loading) == {300}
+
+
+def test_a_fork_of_simcore_becomes_a_program(machine: Machine) -> None:
+    class Forked(Machine):
+        looked = 0
+
+        def environment(self, look: Look) -> bytes | None:
+            self.looked += 1
+            if self.looked == 3:
+                self.add(300, memory=8, environment=MARKED)
+            return super().environment(look)
+
+    forked = Forked(machine.root)
+    forked.add(300)
+    assert end_everything(RUN, {}, memory="7 7", proc=forked) == []
+    assert forked.killed == [300]
+
+
+def test_a_fork_of_simcore_that_becomes_none_is_given_up(machine: Machine) -> None:
+    machine.add(300)
+    assert end_everything(RUN, {}, memory="7 7", proc=machine) == []
+    assert machine.killed == []
 
 
 def test_a_process_without_environment_is_given_up(machine: Machine) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from simcore import private
 from simcore.ending import PREFIX
 from simcore.errors import SimcoreError
 from simcore.guard import Guard, Owner
@@ -23,7 +23,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("runtime", "temporary"):
         (tmp_path / name).mkdir()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     return tmp_path
 
 
@@ -67,9 +67,20 @@ def test_without_a_runtime_folder(
 
 def test_no_place_for_it(guard: Guard, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR")
-    monkeypatch.setattr(tempfile, "tempdir", str(base / "none"))
+    monkeypatch.setattr(private, "places", lambda: [base / "none"])
     with pytest.raises(SimcoreError, match="can be made in .*none: No such file.*set TMPDIR"):
         PrivateDirectory(guard)
+
+
+def test_where_temporary_things_go(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    monkeypatch.setenv("TEMP", str(base / "runtime"))
+    assert places() == [base / "temporary"]
+    monkeypatch.setenv("TMPDIR", str(base / "none"))
+    assert places() == [base / "runtime"]
+    monkeypatch.delenv("TEMP")
+    monkeypatch.delenv("TMP", raising=False)
+    assert places() == [Path("/tmp")]
 
 
 def left_behind(guard: Guard, **changes: Any) -> Path:
