@@ -201,6 +201,8 @@ class Remote(Participant):
             left = max(deadline - time.monotonic(), 0.001)
             ready = frames.decode_ready(self._channel.receive(left, MAX_LINE, self._idle))
             self._check_ready(ready, now)
+            if surplus := self._channel.surplus:
+                raise self._last_word() or _unasked(surplus)
         except (ProtocolError, ChannelError, _Ended) as error:
             self._explain(error, before="it was ready")
         self._since = now

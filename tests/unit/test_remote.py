@@ -171,6 +171,17 @@ def test_ready_that_breaks_a_rule(federation: Federation, ready: dict[str, Any],
     assert caught.value.rule == rule
 
 
+def test_more_than_ready(federation: Federation) -> None:
+    line = Line({"type": "READY", "kind": "reactive"})
+    write = line.write
+    line.write = lambda *frames: write(*(2 * frames if frames[0]["type"] == "READY" else frames))  # type: ignore[method-assign]
+    remote = Remote(federation, "prober", ["b"], line, transport="stdio")
+    remote.launch()
+    with pytest.raises(ParticipantError, match="came unasked") as caught:
+        remote.ready(0)
+    assert caught.value.rule == "unasked-frame"
+
+
 def test_participant_that_cannot_begin(federation: Federation) -> None:
     line = Line({"type": "ERROR", "message": "no license", "detail": "expired\nyesterday"})
     remote = Remote(federation, "prober", ["b"], line, transport="stdio")
