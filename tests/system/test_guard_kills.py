@@ -119,9 +119,10 @@ def test_killed_at_steps_of_its_program(ward: Ward, driver: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_at_each_step_of_its_program(ward: Ward, driver: Path) -> None:
-    """Every call and return of a function, to C too, between the first and the last line."""
-    killed_at_steps(ward, driver, range(1, steps_of(ward, driver), 2))
+def test_killed_at_many_steps_of_its_program(ward: Ward, driver: Path) -> None:
+    """A step is a call or return of a function, of C too; a run has some 12,000."""
+    total = steps_of(ward, driver)
+    killed_at_steps(ward, driver, range(1, total, total // 600))
 
 
 MOMENTS = {
@@ -249,6 +250,25 @@ die()
     assert done.returncode == -signal.SIGKILL
     assert done.stderr == "the guard of this run was killed by signal 9; another one is started\n"
     assert ward.left() == []
+
+
+def test_a_fork_that_has_not_loaded_its_program(ward: Ward) -> None:
+    """It holds nothing of simcore's any more, and has not got the marker yet."""
+    program = f"""{PRELUDE}
+guard.start()
+if os.fork() == 0:
+    say("ready")
+    os.closerange(0, 100)
+    os.read(os.open(os.environ["GO"], os.O_RDONLY), 1)
+    os.execve("/bin/sleep", ["sleep", "3600"], {{**os.environ, **guard.environment}})
+signal.pause()
+"""
+    with start(ward, "-c", program) as run:
+        run.until("ready")
+        run.send(signal.SIGKILL)
+        run.process.wait()
+        run.go()
+        assert ward.left() == []
 
 
 def test_a_fork_of_simcore_that_lives_on(ward: Ward) -> None:
