@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ class Outside:
         self._federation = federation
         self._archive = federation.archive
         self._times: dict[Remote, tuple[int, int | None]] = {}
+        self._names: set[str] = set()
         self._closed = False
 
     @property
@@ -71,6 +73,7 @@ class Outside:
     def enter(self, participant: Remote) -> None:
         """A participant is about to be launched."""
         self.participants.append(participant)
+        self._names.add(participant.name)
         self._times[participant] = self._elapsed(), None
 
     def note_ready(self, participant: Remote) -> None:
@@ -124,3 +127,12 @@ class Outside:
         if "directory" in self.__dict__:
             self.directory.remove()
         self.guard.close()
+        for name in self._names:
+            self._drop_empty(self.log_of(name))
+
+    @staticmethod
+    def _drop_empty(log: Path) -> None:
+        """Who printed nothing leaves no log."""
+        with suppress(OSError):
+            if log.stat().st_size == 0:
+                log.unlink()

@@ -225,6 +225,15 @@ def test_files_of_a_command_are_inputs_of_the_run(project: Project) -> None:
     assert "probe.py" in inputs
 
 
+def test_who_prints_nothing_leaves_no_log(project: Project) -> None:
+    project.write(
+        "quiet.py", "\n".join(line for line in PROBE.splitlines() if "print(" not in line)
+    )
+    _, opened = run(project, command=["python", "quiet.py"])
+    opened.close()
+    assert list((project.path / "run/logs").iterdir()) == []
+
+
 def test_without_a_run_directory(project: Project) -> None:
     text = """
 simcore: 1
