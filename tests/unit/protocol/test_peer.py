@@ -332,3 +332,12 @@ def test_without_the_c_encoder_the_text_is_the_same(monkeypatch: pytest.MonkeyPa
     value = {"a": [1, 2.5, None, "é\n", True], "b": {}}
     monkeypatch.setattr(peer.json.encoder, "c_make_encoder", None)
     assert peer._make_encode()(value) == peer._encode(value)
+
+
+@pytest.mark.parametrize("fields", [{"next": 5.0}, {"next": "5"}, {"now": 2.5}])
+def test_times_are_integers(talking: Any, fields: Any) -> None:
+    made, ours = talking
+    ours.sendall(frames.encode(frames.Advance(1, 1, [])))
+    next(made.advances())
+    with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+        made.done(**fields)
