@@ -12,11 +12,13 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from support import Project
+from support import PATIENCE, Project
 
 PROGRAM = Path(__file__).parent / "participants" / "program.py"
 
@@ -91,9 +93,17 @@ def outsiders(folder: Path) -> Iterator[Project]:
     shutil.copy(PROGRAM, folder / "program.py")
     try:
         yield project
-        assert os.listdir(temporary) == [], "nothing private is left"
+        until_none(lambda: os.listdir(temporary), "nothing private is left")
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def until_none(left: Callable[[], list[Any]], what: str) -> None:
+    """Wait until nothing is left: where simcore was stopped at once, its guard ends the rest."""
+    deadline = time.monotonic() + PATIENCE
+    while found := left():
+        assert time.monotonic() < deadline, (what, found)
+        time.sleep(0.01)
 
 
 def left_of(process: int) -> list[int]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outsiders import left_of, outsiders
+from outsiders import left_of, outsiders, until_none
 from support import Ended, Project
 
 from simcore import open_run
@@ -184,6 +184,15 @@ def test_program_that_stops_reading(project: Project) -> None:
     assert report.last == "DONE 3 for 0.003s with 1 output"
 
 
+def test_program_that_is_killed_between_two_exchanges(project: Project) -> None:
+    report = failed(project, *sink("killed_after_its_answer"))
+    assert report.rule == "process-ended"
+    assert report.first.startswith("sink was killed by SIGKILL before it ")
+    assert report.process == "was killed by SIGKILL"
+    assert report.pending.startswith("ADVANCE 4 until 0.004s")
+    assert report.last == "DONE 3 for 0.003s with 1 output"
+
+
 def test_program_that_never_reads(project: Project) -> None:
     # More than the buffers of a socket hold, so that it is the sending that comes to its end.
     load = "--set=nodes.sensor.config={load: 4000000}"
@@ -240,6 +249,30 @@ def test_program_that_does_not_get_ready(project: Project, mode: str) -> None:
     assert f"    started as {mode}\n" in report.text
     with open_run(project.path / "run") as run:
         assert run.connection.execute("SELECT count(*) FROM message").fetchone() == (0,)
+
+
+OVER_STDIO = {
+    "echo ready when you are; exec sleep 1000": (
+        "invalid-json",
+        "sink: HELLO was expected, and no JSON came",
+        "is running",
+    ),
+    "exit 7": (
+        "process-ended",
+        "sink exited with code 7 before it was ready",
+        "exited with code 7",
+    ),
+}
+
+
+@pytest.mark.parametrize("script", OVER_STDIO)
+def test_program_that_says_something_else_over_stdio(project: Project, script: str) -> None:
+    rule, says, process = OVER_STDIO[script]
+    command = f"--set=nodes.sink.command=[sh, -c, '{script}']"
+    report = failed(project, command, "--set=nodes.sink.transport=stdio")
+    assert report.rule == rule
+    assert says in report.first
+    assert report.process == process
 
 
 def test_free_running_program_that_names_an_instant(project: Project) -> None:
@@ -350,6 +383,19 @@ def test_interrupt_while_a_program_hangs(project: Project) -> None:
     assert "Traceback" not in ended.err
     assert left_of(started.process.pid) == []
     assert_earlier_results(project)
+
+
+def test_interrupt_while_a_program_does_not_end(project: Project) -> None:
+    with project.start("scenario.yaml", "--out", "run", *sink("never_ends")) as started:
+        started.until("reached")
+        started.send(signal.SIGINT)
+        shown = started.process.stderr
+        assert shown is not None and "once more stops at once" in shown.readline()
+        started.send(signal.SIGINT)
+        ended = started.end()
+    assert ended.code == 130, ended.err
+    assert "Traceback" not in ended.err
+    until_none(lambda: left_of(started.process.pid), "no process is left")
 
 
 def test_interrupt_while_a_program_starts(project: Project) -> None:

@@ -296,6 +296,11 @@ def gives_up_later(wire, advance, done):
     sys.exit(1)
 
 
+def killed_after_its_answer(wire, advance, done):
+    wire.send(done)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def never_reads(wire, advance, done):
     wire.send(done)
     hang()
@@ -314,7 +319,7 @@ AT_ADVANCE = [
     next_in_the_past, output_in_the_past, output_outside_the_window, output_before_the_window,
     measure_in_the_past, unknown_destination, foreign_source, unknown_cause, bad_payload,
     deep_payload, misspelt, another_frame, long_line, endless_line, stops_sending, stops_reading,
-    closes, leaves_a_grandchild, gives_up, gives_up_later, never_reads, floods,
+    closes, leaves_a_grandchild, gives_up, gives_up_later, never_reads, floods, killed_after_its_answer,
 ]  # fmt: skip
 
 
@@ -328,6 +333,7 @@ def ends_badly(wire):
 
 def never_ends(wire):
     wire.send({"type": "BYE"})
+    say("reached")
     hang()
 
 
