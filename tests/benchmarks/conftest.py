@@ -1,4 +1,4 @@
-"""Benchmarks run only when asked for, and end in one table and one JSON file."""
+"""Benchmarks end in one table and one JSON file."""
 
 from __future__ import annotations
 
@@ -24,16 +24,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_figures] = Figures()
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without `-m`, leave the benchmarks out: they take minutes and judge the machine as well."""
-    if config.option.markexpr:
-        return
-    left_out = [item for item in items if "bench" in item.keywords]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture
