@@ -23,6 +23,7 @@ from simcore.results.store import open_run
 def command(run: Path, form: str, out: Path | None) -> None:
     """Write messages, measurements, faults, links, nodes and hops of RUN to files.
 
+    Participants and their exchanges, and what a quantum made late, are written if there are any.
     Times are in ns and sizes in bytes; columns.csv explains every column.
     """
     with open_run(run) as opened:

@@ -30,6 +30,7 @@ COMMANDS = (
     "trace",
     "report",
     "export",
+    "timeline",
     "trials",
     "doctor",
     "clean",

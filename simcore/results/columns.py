@@ -30,6 +30,8 @@ class Table:
     name: str
     columns: tuple[Column, ...]
     sql: str
+    of: str | None = None
+    """The table in the database that is empty in most runs, and absent from old ones."""
 
 
 _DELIVERED = "CASE WHEN m.fate = 0 THEN {} END"
@@ -162,4 +164,72 @@ HOPS = Table(
     """,
 )
 
-TABLES = (MESSAGES, MEASUREMENTS, FAULTS, LINKS, NODES, HOPS)
+PARTICIPANTS = Table(
+    "participants",
+    (
+        Column("name", "str", "", "participant outside simcore: its node, or the group it hosts"),
+        Column("life", "int", "", "1 for the first, one more after each restart"),
+        Column("kind", "str", "", "reactive, free_running or network"),
+        Column("implementation", "str", "", "what stands behind its nodes, or the network model"),
+        Column("nodes", "str", "", "names of its nodes, as a JSON array"),
+        Column("command", "str", "", "what was started, as a JSON array"),
+        Column("pid", "int", "", "process number; empty if it was not started"),
+        Column("started", "int", "wall ns", "when it was started, since the run was set up"),
+        Column("ready", "int", "wall ns", "when it was ready; empty if it never was"),
+        Column("ended", "int", "wall ns", "when its end was seen; empty if the run was killed"),
+        Column("exit", "str", "", "how its program ended"),
+        Column("exchanges", "int", "", "advances it answered, in all its lives"),
+        Column(
+            "waited", "int", "wall ns", "time for which simcore waited for it, in all its lives"
+        ),
+    ),
+    """
+    SELECT p.name, p.life, p.kind, p.implementation, p.nodes, p.command, p.pid, p.started,
+           p.ready, p.ended, p.exit, coalesce(e.count, 0), coalesce(e.waited, 0)
+    FROM participant p LEFT JOIN (
+        SELECT participant, count(*) AS count, sum(done - awaited) AS waited
+        FROM exchange GROUP BY participant) e ON e.participant = p.name
+    ORDER BY p.started, p.name
+    """,
+    of="participant",
+)
+
+EXCHANGES = Table(
+    "exchanges",
+    (
+        Column("participant", "str", "", "name of the participant"),
+        Column("seq", "int", "", "number of the advance, from 1 in each life"),
+        Column("at", "int", "ns", "virtual time of the run when it was let go"),
+        Column("until", "int", "ns", "how far it was let go: inclusive for a reactive one"),
+        Column("reached", "int", "ns", "how far it came; a network stops at its first delivery"),
+        Column("inputs", "int", "", "messages it was handed"),
+        Column("outputs", "int", "", "messages it sent; of a network, delivered and lost ones"),
+        Column("begun", "int", "wall ns", "when it was let go, since the run was set up"),
+        Column("awaited", "int", "wall ns", "when simcore began to wait for its answer"),
+        Column("done", "int", "wall ns", "when simcore had its answer"),
+    ),
+    """
+    SELECT participant, seq, at, until, reached, inputs, outputs, begun, awaited, done
+    FROM exchange ORDER BY rowid
+    """,
+    of="exchange",
+)
+
+LATE = Table(
+    "late",
+    (
+        Column("id", "str", "", "message, as source/number"),
+        Column("source", "str", "", "node that sent it"),
+        Column("destination", "str", "", "node it was sent to"),
+        Column("kind", "str", "", "kind of message"),
+        Column("sent", "int", "ns", "virtual time at which it left its source"),
+        Column("late", "int", "ns", "how much later than it came it was handed over"),
+    ),
+    """
+    SELECT id, source, destination, kind, sent, late FROM late_messages
+    ORDER BY sent, source, number, late
+    """,
+    of="late",
+)
+
+TABLES = (MESSAGES, MEASUREMENTS, FAULTS, LINKS, NODES, HOPS, PARTICIPANTS, EXCHANGES, LATE)

@@ -30,7 +30,7 @@ class Comparison:
     inputs: Mapping[str, Pair]
     versions: Mapping[str, Pair]
     other: Mapping[str, Pair]
-    """Seed, duration, platform, exactness, and how the runs ended."""
+    """Seed, duration, platform, exactness, windows, and how the runs ended."""
     counts: Mapping[str, Pair]
     flows: Mapping[str, Mapping[str, Pair]]
     measurements: Mapping[str, Pair]
@@ -99,7 +99,9 @@ def _versions(manifest: Mapping[str, Any]) -> dict[str, Any]:
 def _other(manifest: Mapping[str, Any]) -> dict[str, Any]:
     ended = (manifest.get("exit") or {}).get("reason")
     keys = ("seed", "duration_ns", "determinism", "platform")
-    return {**{key: manifest.get(key) for key in keys}, "ended": ended}
+    windows = manifest.get("windows")
+    told = flatten(windows, "windows") if windows else {}
+    return {**{key: manifest.get(key) for key in keys}, **told, "ended": ended}
 
 
 def _counts(figures: Metrics) -> dict[str, int]:

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import csv
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from simcore.errors import MissingDependency, ResultsError
 from simcore.results.columns import TABLES, Table
 from simcore.results.store import Run, snapshot
+from simcore.results.tables import has_rows
 
 FORMATS = ("csv", "parquet")
 _CHUNK = 50_000
 
 
 def export(run: Run, directory: Path, form: str = "csv") -> list[tuple[Path, int]]:
-    """Write every table of a run.
+    """Write every table of a run; those about participants only if there were any.
 
     Args:
         run: the run.
@@ -42,10 +43,11 @@ def export(run: Run, directory: Path, form: str = "csv") -> list[tuple[Path, int
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with snapshot(run.connection):
-            for table in TABLES:
+            tables = [t for t in TABLES if t.of is None or has_rows(run.connection, t.of)]
+            for table in tables:
                 path = directory / f"{table.name}.{form}"
                 written.append((path, write(run, table, path)))
-        _write_dictionary(directory / "columns.csv")
+        _write_dictionary(directory / "columns.csv", tables)
     except OSError as error:
         raise ResultsError(
             f"{error.filename or directory} cannot be written ({error.strerror or error}); "
@@ -71,11 +73,11 @@ def _write_csv(run: Run, table: Table, path: Path) -> int:
     return count
 
 
-def _write_dictionary(path: Path) -> None:
+def _write_dictionary(path: Path, tables: Iterable[Table]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("table", "column", "unit", "meaning"))
-        for table in TABLES:
+        for table in tables:
             writer.writerows((table.name, c.name, c.unit, c.meaning) for c in table.columns)
 
 

@@ -85,7 +85,7 @@ def _content(run: Run) -> dict[str, Any]:
         "name": name,
         "description": (manifest.get("scenario") or {}).get("description") or "",
         "identity": f"{name}, seed {seed}, digest {show.digest(manifest)}",
-        "facts": _facts(run),
+        "facts": _facts(run, figures.totals.sent),
         "totals": _totals(figures),
         "outcomes": _outcomes(manifest, figures),
         "figures": _figures(figures),
@@ -97,7 +97,7 @@ def _content(run: Run) -> dict[str, Any]:
     }
 
 
-def _facts(run: Run) -> list[tuple[str, str]]:
+def _facts(run: Run, sent: int) -> list[tuple[str, str]]:
     manifest = run.manifest
     message = (manifest.get("exit") or {}).get("message")
     ended = show.ending(manifest) + (f": {message}" if message else "")
@@ -107,6 +107,15 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("determinism", str(manifest.get("determinism"))),
         ("ended", ended),
         ("time", "; ".join(filter(None, (show.speed(manifest), show.own_share(manifest))))),
+        *(
+            (name, text)
+            for name, text in (
+                ("participants", show.participants(manifest)),
+                ("windows", show.windows(manifest)),
+                ("late", show.lateness(manifest, sent)),
+            )
+            if text
+        ),
         ("started", str((manifest.get("times") or {}).get("started"))),
     ]
 

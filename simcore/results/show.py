@@ -116,6 +116,46 @@ def own_share(manifest: Mapping[str, Any]) -> str | None:
     return f"simcore's own share about {100 * own / wall:.0f} %"  # sampled: no digits to give
 
 
+def participants(manifest: Mapping[str, Any]) -> str | None:
+    """How many participants there were and what they cost; None without any."""
+    told = manifest.get("participants")
+    if not told:
+        return None
+    kinds = {"reactive": "reactive", "free_running": "free-running", "network": "network"}
+    counts = {word: told[kind] for kind, word in kinds.items() if told.get(kind)}
+    parts = ", ".join(f"{n:,} {word}" for word, n in counts.items())
+    wall = (manifest.get("times") or {}).get("wall_s")
+    waited = share(told["waited_s"], wall or 0)
+    count = told["exchanges"]
+    exchanges = f"{count:,} exchange{'s' if count != 1 else ''}"
+    return f"{parts}; {exchanges}; {waited} of wall time waited for them"
+
+
+def windows(manifest: Mapping[str, Any]) -> str | None:
+    """The windows of free-running participants; None without any."""
+    told = manifest.get("windows")
+    if not told:
+        return None
+    length = told["length_ns"]
+    text = f"{told['count']:,}"
+    text += " of any length" if length is None else f" of at most {time(length)}"
+    quantum = told["quantum_ns"]
+    return text if quantum is None else f"{text}, quantum {time(quantum)}"
+
+
+def lateness(manifest: Mapping[str, Any], sent: int) -> str | None:
+    """What a quantum made late, of so many messages; None if nothing was."""
+    late = (manifest.get("windows") or {}).get("late") or {}
+    count = late.get("messages")
+    if not count:
+        return None
+    mean = late["total_ns"] / count
+    return (
+        f"{count:,} messages handed over late ({share(count, sent)}), "
+        f"by {time(late['worst_ns'])} at worst, {time(mean)} on average"
+    )
+
+
 def command(*words: object) -> str:
     """A command line that can be pasted into a shell."""
     return shlex.join(["python", "-m", "simcore", *map(str, words)])

@@ -20,7 +20,19 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from simcore.errors import MissingDependency, UsageError
-from simcore.results.columns import FAULTS, HOPS, LINKS, MEASUREMENTS, MESSAGES, NODES, Table
+from simcore.results.columns import (
+    EXCHANGES,
+    FAULTS,
+    HOPS,
+    LATE,
+    LINKS,
+    MEASUREMENTS,
+    MESSAGES,
+    NODES,
+    PARTICIPANTS,
+    Table,
+)
+from simcore.results.tables import has_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,13 +104,26 @@ class Run:
         """Every hop of the messages that crossed several links."""
         return self._frame(HOPS)
 
+    def participants(self) -> pd.DataFrame:
+        """Every life of the participants outside simcore, by its start."""
+        return self._frame(PARTICIPANTS)
+
+    def exchanges(self) -> pd.DataFrame:
+        """Every advance of a participant outside simcore, in the order of the answers."""
+        return self._frame(EXCHANGES)
+
+    def late(self) -> pd.DataFrame:
+        """The messages that a quantum handed over later than they came, by their sending."""
+        return self._frame(LATE)
+
     def _frame(self, table: Table) -> pd.DataFrame:
         try:
             import pandas as pd
         except ImportError:
             raise MissingDependency("pandas", extra="report", purpose="DataFrames") from None
         names = [column.name for column in table.columns]
-        rows = self.connection.execute(table.sql).fetchall()
+        there = table.of is None or has_rows(self.connection, table.of)
+        rows = self.connection.execute(table.sql).fetchall() if there else []
         columns = list(zip(*rows, strict=True)) or [()] * len(names)
         return pd.DataFrame(
             {

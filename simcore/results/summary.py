@@ -7,7 +7,7 @@ must fit on a screen. Long lists are cut; `report` and `export` have everything.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any
@@ -25,7 +25,7 @@ from simcore.results.store import Run, duration
 WIDE = 110
 """Columns from which all figures of a flow fit on one line."""
 
-MOST_FLOWS, MOST_MEASUREMENTS, MOST_LINKS, MOST_FAULTS = 15, 20, 10, 10
+MOST_FLOWS, MOST_MEASUREMENTS, MOST_LINKS, MOST_FAULTS, MOST_LATE = 15, 20, 10, 10, 3
 BUSY = 0.5
 """Utilisation above which a link is worth a look."""
 LOSSY = (3, 0.05)
@@ -54,6 +54,7 @@ def print_summary(
     _measurements(figures, console)
     _links(run, console)
     _faults(run, console)
+    _outside(run, figures, console)
     _expectations(outcomes, console)
     _next(run, console)
 
@@ -272,6 +273,34 @@ def _faults(run: Run, console: Console) -> None:
     _show(table, console, len(found) - MOST_FAULTS, "fault")
 
 
+def _outside(run: Run, figures: Metrics, console: Console) -> None:
+    """What took part from outside simcore, and what its windows cost."""
+    participants, windows = show.participants(run.manifest), show.windows(run.manifest)
+    late = show.lateness(run.manifest, figures.totals.sent)
+    if participants:
+        _line(console, ("Participants", "bold"), f"   {participants}")
+    if windows:
+        _line(console, ("Windows", "bold"), f"   {windows}")
+    if late:
+        _line(console, (f"  {late}", "yellow"))
+        for link in _latest(run):
+            _line(console, f"    {link}")
+    if participants or windows:
+        console.print()
+
+
+def _latest(run: Run) -> Iterator[str]:
+    """The links where most time was lost to a quantum."""
+    rows = run.connection.execute(
+        "SELECT source || '->' || destination, count(*), max(late) FROM late_messages "
+        "GROUP BY source, destination ORDER BY sum(late) DESC, 1"
+    ).fetchall()
+    for name, count, worst in rows[:MOST_LATE]:
+        yield f"{name}: {count:,}, by {show.time(worst)} at worst"
+    if len(rows) > MOST_LATE:
+        yield show.more(len(rows) - MOST_LATE, "link")
+
+
 def _expectations(outcomes: Sequence[Outcome], console: Console) -> None:
     if not outcomes:
         return
@@ -293,6 +322,8 @@ def _next(run: Run, console: Console) -> None:
     if first:
         commands.append(show.command("trace", run.path, first))
     commands.append(show.command("export", run.path))
+    if (run.manifest.get("participants") or {}).get("exchanges"):
+        commands.append(show.command("timeline", run.path))
     for line in commands:
         _line(console, f"  {line}")
 

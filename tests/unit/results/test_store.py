@@ -43,6 +43,9 @@ def test_every_table_has_the_columns_it_promises(make_run):
             "links": run.links(),
             "nodes": run.nodes(),
             "hops": run.hops(),
+            "participants": run.participants(),
+            "exchanges": run.exchanges(),
+            "late": run.late(),
         }
     for table in TABLES:
         assert list(frames[table.name].columns) == [column.name for column in table.columns]
@@ -54,6 +57,9 @@ def test_every_table_has_the_columns_it_promises(make_run):
         "links": 4,
         "nodes": 4,
         "hops": 2,
+        "participants": 0,
+        "exchanges": 0,
+        "late": 0,
     }
     texts = frames["measurements"].query("type == 'str'")
     assert list(texts["text"]) == ["busy", "idle", "busy"] and texts["value"].isna().all()
