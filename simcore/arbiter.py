@@ -104,9 +104,10 @@ class Arbiter:
         """Settle those that ask; when none does any more, end the instant of those that did."""
         if self._asking:
             asking, self._asking = self._asking, []
-            for federation in sorted(asking, key=_index):
-                federation.settle()
-                if federation not in self._ending:
+            if len(asking) > 1:
+                asking.sort(key=_index)
+            for federation in asking:
+                if federation.settle() and federation not in self._ending:
                     self._ending.append(federation)
         else:
             ending, self._ending = self._ending, []

@@ -340,10 +340,8 @@ class Federation:
         """Advance all reactive participants that are due, at the same time."""
         now = self.calendar.now
         demanding, self._demanding = self._demanding, {}
-        hosts = demanding.values()
-        if len(demanding) > 1:
-            hosts = [demanding[order] for order in sorted(demanding)]
-        under_way = [host for host in hosts if host.begin(now)]
+        orders = sorted(demanding) if len(demanding) > 1 else demanding
+        under_way = [host for host in map(demanding.__getitem__, orders) if host.begin(now)]
         for host in under_way:
             host.finish(now)
 

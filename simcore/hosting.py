@@ -257,7 +257,10 @@ class ReactiveHost(Host):
         for output in done.outputs:
             node = self.node_of(output.source)
             message = node.emit(output)
-            node.hold(output.at, now, message.path.enter, message)
+            if output.at == now and not node.down:
+                message.path.enter(message)
+            else:
+                node.hold(output.at, now, message.path.enter, message)
         self._expect(done.next)
 
     def _count_round(self, now: int) -> None:
