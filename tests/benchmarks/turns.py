@@ -101,11 +101,8 @@ class Subject:
 
     def end(self) -> None:
         """Close the gate; the program has to end in order."""
-        try:
-            self._process.communicate(timeout=LIMIT)
-            assert self._process.returncode == 0, f"{self._process.args}:\n{self._said()}"
-        finally:
-            self.kill()
+        self._process.communicate(timeout=LIMIT)
+        assert self._process.returncode == 0, f"{self._process.args}:\n{self._said()}"
 
     def kill(self) -> None:
         """End it, and what is left of its session."""
@@ -127,11 +124,12 @@ class Subjects(dict[str, Subject]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for each in self.values():
+        with contextlib.ExitStack() as last:
+            for each in self.values():
+                last.callback(each.kill)
             if error is None:
-                each.end()
-            else:
-                each.kill()
+                for each in self.values():
+                    each.end()
 
 
 def interleave(
