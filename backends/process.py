@@ -192,10 +192,11 @@ def _maker(
     """What makes the participant of a life."""
     options, base = spec.options, federation.scenario.base.absolute()
     directory = base / options.get("directory", ".")
+    environment = {"PYTHONHASHSEED": "0", **os.environ, **options.get("environment", {})}
     if "service" in options:
         command, config = _hosting(federation, spec, base)
     else:
-        command, config = _command(options["command"], base), dict(spec.config)
+        command, config = _command(options["command"], environment, base), dict(spec.config)
     _note_inputs([*options.get("command", ()), options.get("service", "").rpartition(":")[0]],
                  base, directory)  # fmt: skip
     limits = options.get("limits", {})
@@ -204,7 +205,7 @@ def _maker(
         name,
         command,
         directory=directory,
-        environment={"PYTHONHASHSEED": "0", **os.environ, **options.get("environment", {})},
+        environment=environment,
         limits=Limits(
             memory=size(limits["memory"]) if "memory" in limits else None,
             cpu=duration(limits["cpu"]) // 10**9 if "cpu" in limits else None,
@@ -233,7 +234,7 @@ def _maker(
 
 @dataclass(frozen=True)
 class Program:
-    """What `Remote` starts: one program, anew for each life.
+    """What a participant starts: one program, anew for each life.
 
     Attributes:
         federation: the run.
@@ -254,7 +255,7 @@ class Program:
     log_cap: int
 
     def launch(self, environment: Mapping[str, str], stdio: socket.socket | None) -> Child:
-        """Start it; see `simcore.remote.Launcher`."""
+        """Start it; see `simcore.programs.Launcher`."""
         outside = self.federation.outside
         return Child.launch(
             self.command,
@@ -287,13 +288,13 @@ def _hosting(
     return [sys.executable, "-c", _HOST, *places], config
 
 
-def _command(words: Sequence[str], base: FilePath) -> list[str]:
+def _command(words: Sequence[str], environment: Mapping[str, str], base: FilePath) -> list[str]:
     """The words of a command, with the program where it is."""
     program, *arguments = words
     local = _local(program, base)
     if local is not None:
         program = str(local)
-    elif program == "python" and shutil.which(program) is None:
+    elif program == "python" and shutil.which(program, path=environment.get("PATH")) is None:
         program = sys.executable
     return [program, *arguments]
 

@@ -51,7 +51,7 @@ def report(remote: Remote, rule: str, what: str) -> ParticipantError:
         rule: what it broke.
         what: what happened; its first line names the participant.
     """
-    federation, outside = remote._federation, remote._outside
+    federation, outside = remote.federation, remote.outside
     now = federation.calendar.now
     pending = None if remote.exchange is None else _pending(remote.exchange)
     last = None if remote.last is None else _answered(remote.last)
@@ -101,7 +101,7 @@ def _answered(exchange: Exchange) -> str:
 def _waiting(remote: Remote, now: int) -> str:
     """Who was waiting for whom."""
     text = f"the run, at {show_exact(now)}, waits for {remote.name}"
-    others = [each for each in remote._outside.participants if each is not remote]
+    others = [each for each in remote.outside.participants if each is not remote]
     under_way = [each.name for each in others if each.exchange is not None]
     if under_way:
         text += f"; let go as well and not asked yet: {_some(under_way)}"

@@ -12,14 +12,15 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from simcore.answers import Answers, NetworkAnswers
 from simcore.errors import ParticipantError
 from simcore.failure import Exchange, report
-from simcore.launch import LaunchError, Status
+from simcore.launch import LaunchError
 from simcore.message import Message
 from simcore.participant import Kind, NetworkDone, Participant
+from simcore.programs import Launcher, Running
 from simcore.protocol import frames
 from simcore.protocol.channel import Channel, ChannelClosed, ChannelError, DeadlinePassed
 from simcore.protocol.channel import LineTooLong as _LineTooLong
@@ -35,51 +36,6 @@ take once its connection has closed."""
 
 _PARTING = 0.1
 """Seconds for telling a participant that it broke a rule."""
-
-
-class Running(Protocol):
-    """A program that was started, as `simcore.launch.Child`."""
-
-    @property
-    def pid(self) -> int | None:
-        """Its process number, if it has one."""
-
-    def status(self) -> Status:
-        """What it does at the moment."""
-
-    def describe(self) -> str:
-        """What it does, as the end of a sentence."""
-
-    def tail(self, lines: int = 10) -> list[str]:
-        """The last lines that it wrote."""
-
-    def wait(self, timeout_s: float) -> bool:
-        """Wait for its end; whether it has ended."""
-
-    def end(self, grace_s: float = 0.0) -> Status:
-        """Have it end, by force if it must be."""
-
-    def kill(self) -> Status:
-        """End it at once."""
-
-
-class Launcher(Protocol):
-    """Starts the program of a participant."""
-
-    @property
-    def command(self) -> Sequence[str]:
-        """What is started, for the record: program and arguments."""
-
-    def launch(self, environment: Mapping[str, str], stdio: socket.socket | None) -> Running:
-        """Start it.
-
-        Args:
-            environment: what it has to find in its environment, beside all else.
-            stdio: its standard input and output, if that is how it is spoken with.
-
-        Raises:
-            LaunchError: it cannot be started.
-        """
 
 
 class _Ended(Exception):
@@ -125,8 +81,8 @@ class Remote(Participant):
         """The ADVANCE that has no answer yet."""
         self.last: Exchange | None = None
         """The last one that was answered."""
-        self._federation = federation
-        self._outside = federation.outside
+        self.federation = federation
+        self.outside = federation.outside
         self.launcher = launcher
         self._config = dict(config or {})
         self.life = life
@@ -158,7 +114,7 @@ class Remote(Participant):
         Raises:
             ParticipantError: it cannot be started.
         """
-        listener = self._outside.listener
+        listener = self.outside.listener
         stdio: socket.socket | None = None
         address = "stdio"
         if self._transport == "stdio":
@@ -170,7 +126,7 @@ class Remote(Participant):
             "SIMCORE_TOKEN": listener.expect(self.name),
             "SIMCORE_NAME": self.name,
         }
-        self._outside.enter(self)
+        self.outside.enter(self)
         try:
             self.running = self.launcher.launch(environment, stdio)
         except LaunchError as error:
@@ -191,9 +147,9 @@ class Remote(Participant):
             init = frames.Init(
                 name=self.name,
                 nodes=self.nodes,
-                seed=self._federation.seed,
+                seed=self.federation.seed,
                 time=now,
-                end=self._federation.end,
+                end=self.federation.end,
                 config=self._config,
                 life=self.life,
             )
@@ -206,11 +162,11 @@ class Remote(Participant):
         except (ProtocolError, ChannelError, _Ended) as error:
             self._explain(error, before="it was ready")
         self._since = now
-        self._outside.note_ready(self)
+        self.outside.note_ready(self)
         return ready.next  # type: ignore[union-attr]
 
     def _let_in(self) -> Channel:
-        listener = self._outside.listener
+        listener = self.outside.listener
         if self._stdio is not None:
             stdio, self._stdio = self._stdio, None
             return listener.admit(stdio, self.name, self._start_timeout, self._idle)
@@ -240,7 +196,7 @@ class Remote(Participant):
             ParticipantError: it does not take it.
         """
         self._seq = seq = self._seq + 1
-        now, begun = self._federation.calendar.now, time.perf_counter_ns()
+        now, begun = self.federation.calendar.now, time.perf_counter_ns()
         self.exchange = Exchange(seq, now, until, inputs, begun)
         channel = self._channel
         assert channel is not None
@@ -275,8 +231,8 @@ class Remote(Participant):
         self._since = exchange.until
         self.last, self.exchange = exchange, None
         exchange.outputs = len(frame.outputs)
-        began = self._outside.began
-        self._federation.recorder.exchange(
+        began = self.outside.began
+        self.federation.recorder.exchange(
             (
                 self.name,
                 exchange.seq,
@@ -295,7 +251,7 @@ class Remote(Participant):
 
     def _idle(self) -> None:
         """While nothing moves: see whether there is still something to wait for."""
-        self._federation.check_stop()
+        self.federation.check_stop()
         running = self.running
         if running is None or not running.status().ended:
             return
@@ -374,7 +330,7 @@ class Remote(Participant):
                 each.close()
         if self.running is not None:
             self.running.kill()
-        self._outside.leave(self)
+        self.outside.leave(self)
 
     # -- what went wrong
 
