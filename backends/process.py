@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from simcore.hosting import host
 from simcore.launch import Child, Limits
 from simcore.node import Node
+from simcore.participant import Kind
 from simcore.plugins import Determinism, Path
 from simcore.remote import Remote
 from simcore.units import duration, size
@@ -166,6 +167,11 @@ class Process:
         if value.get("hosts") == "group" and "count" not in value:
             checker.problem((*path, "hosts"), "'hosts: group' has no effect without 'count'")
         _check_surroundings(value, path, checker)
+
+    def kind_of(self, options: Mapping[str, Any]) -> Kind:
+        """What a node's program is granted."""
+        kind: Kind = options.get("kind", "reactive")
+        return kind
 
     def attach(self, federation: Federation, spec: NodeSpec) -> Node:
         """Make the node; its process starts with all others, when everything is made."""
