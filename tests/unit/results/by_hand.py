@@ -93,10 +93,72 @@ MANIFEST = {
 }
 
 
+# A run with participants outside: name, life, kind, implementation, nodes, command, pid, started,
+# ready, ended, exit. Wall times in us.
+LIVES = [
+    ("gateway", 1, "reactive", "process", '["gateway"]', '["python", "gw.py"]', 71, 10, 40, 195,
+     "exited with code 0"),
+    ("meter", 1, "free_running", "qemu", '["meter-0", "meter-1"]', '["qemu"]', 72, 20, 60, 130,
+     "was killed by SIGKILL"),
+    ("meter", 2, "free_running", "qemu", '["meter-0", "meter-1"]', '["qemu"]', 74, 131, 150, 198,
+     "exited with code 0"),
+    ("network", 1, "network", "ns3", "[]", '["ns3"]', 73, 30, 50, None, None),
+]  # fmt: skip
+# participant, seq, at, until, inputs, outputs (virtual ms), begun, awaited, done (wall us), reached
+EXCHANGES = [
+    ("gateway", 1, 0, 0, 0, 0, 61, 63, 66, 0),
+    ("network", 1, 10, 25, 1, 1, 70, 71, 75, 18),
+    ("gateway", 2, 20, 20, 1, 1, 80, 80, 85, 20),
+    ("network", 2, 20, 40, 0, 0, 86, 87, 90, 35),
+    ("meter", 1, 0, 50, 0, 2, 67, 100, 120, 50),
+    ("meter", 1, 100, 150, 1, 0, 151, 160, 190, 150),
+]
+# id, late (ms)
+LATE = [("meter-0/1", 4), ("meter-0/2", 1), ("meter-1/1", 3), ("cloud/1", 2), ("gateway/1", 1)]
+OUTSIDE = {
+    "determinism": "quantum",
+    "participants": {
+        "reactive": 1, "free_running": 1, "network": 1, "exchanges": 6, "waited_s": 0.03,
+    },
+    "windows": {
+        "count": 6, "length_ns": 50 * MS, "grain_ns": 1000, "quantum_ns": 50 * MS,
+        "late": {"messages": 5, "worst_ns": 4 * MS, "total_ns": 11 * MS},
+    },
+}  # fmt: skip
+
+
+def write_outside(connection, *, lives=LIVES, exchanges=EXCHANGES, late=LATE):
+    """Add participants to a database; times of exchanges become ns."""
+    insert = connection.executemany
+    insert(
+        f"INSERT INTO participant VALUES ({','.join('?' * 11)})",
+        [(*life[:7], *(t and t * 1000 for t in life[7:10]), life[10]) for life in lives],
+    )
+    rows = [
+        (name, seq, at * MS, until * MS, inputs, outputs, *(t * 1000 for t in wall), reached * MS)
+        for name, seq, at, until, inputs, outputs, *wall, reached in exchanges
+    ]
+    insert(f"INSERT INTO exchange VALUES ({','.join('?' * 10)})", rows)
+    order = {node[0]: place for place, node in enumerate(NODES)}
+    sent = {(m[0]): m[4] for m in MESSAGES}
+    for id, by in late:
+        source, number = id.split("/")
+        row = (order[source], int(number), sent[id] * MS, by * MS)
+        connection.execute("INSERT INTO late VALUES (?,?,?,?)", row)
+
+
 def write_database(
-    connection, *, messages=MESSAGES, measurements=MEASUREMENTS, faults=FAULTS, links=LINKS
+    connection,
+    *,
+    messages=MESSAGES,
+    measurements=MEASUREMENTS,
+    faults=FAULTS,
+    links=LINKS,
+    outside=None,
 ):
     create_tables(connection)
+    if outside is not None:
+        write_outside(connection, **outside)
     order = {node[0]: place for place, node in enumerate(NODES)}
     fates = {name: id for id, name in connection.execute("SELECT id, name FROM fate")}
     kinds = {kind: place for place, kind in enumerate(dict.fromkeys(m[2] for m in messages))}

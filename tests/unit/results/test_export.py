@@ -34,12 +34,20 @@ def test_csv_needs_neither_pandas_nor_pyarrow(make_run, monkeypatch):
 
 
 def test_the_dictionary_explains_every_column(make_run, tmp_path):
-    with open_run(make_run()) as run:
+    with open_run(make_run(outside={})) as run:
         export(run, tmp_path / "out")
     explained = {(row["table"], row["column"]) for row in rows_of(tmp_path / "out" / "columns.csv")}
     for table in TABLES:
         header = (tmp_path / "out" / f"{table.name}.csv").read_text().splitlines()[0].split(",")
         assert explained >= {(table.name, column) for column in header}
+
+
+def test_a_run_without_participants_has_no_files_of_them(make_run, tmp_path):
+    with open_run(make_run()) as run:
+        names = [path.name for path, _ in export(run, tmp_path / "out")]
+    assert not {"participants.csv", "exchanges.csv", "late.csv"} & set(names)
+    tables = {row["table"] for row in rows_of(tmp_path / "out" / "columns.csv")}
+    assert {f"{table}.csv" for table in tables} == set(names)
 
 
 def test_parquet_holds_the_same(make_run, tmp_path):

@@ -9,9 +9,9 @@ import tracemalloc
 import pytest
 
 from simcore.results.metrics import Metrics, spread
-from simcore.results.tables import create_tables
 from simcore.results.statistics import normal_interval, wilson_interval
 from simcore.results.store import open_run
+from simcore.results.tables import create_tables
 
 MS = 10**6
 

@@ -65,6 +65,33 @@ def test_every_table_has_the_columns_it_promises(make_run):
     assert list(texts["text"]) == ["busy", "idle", "busy"] and texts["value"].isna().all()
 
 
+def test_participants_exchanges_and_lateness(make_run):
+    with open_run(make_run(outside={})) as run:
+        participants, exchanges, late = run.participants(), run.exchanges(), run.late()
+    assert list(zip(participants.name, participants.life, strict=True)) == [
+        ("gateway", 1), ("meter", 1), ("network", 1), ("meter", 2),
+    ]  # fmt: skip
+    assert list(participants.exchanges) == [2, 2, 2, 2]
+    assert list(participants.waited) == [8000, 50_000, 7000, 50_000]
+    assert participants.ended.isna().sum() == 1
+    assert list(exchanges.reached // MS) == [0, 18, 20, 35, 50, 150]
+    assert list(zip(late.id, late.destination, late.late // MS, strict=True)) == [
+        ("meter-0/1", "gateway", 4), ("meter-1/1", "gateway", 3), ("gateway/1", "cloud", 1),
+        ("cloud/1", "meter-0", 2), ("meter-0/2", "gateway", 1),
+    ]  # fmt: skip
+
+
+def test_a_run_of_before_there_were_participants(make_run):
+    run = make_run()
+    with sqlite3.connect(run / "run.sqlite") as connection:
+        for table in ("participant", "exchange", "late"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("DROP VIEW late_messages")
+    connection.close()
+    with open_run(run) as opened:
+        assert len(opened.participants()) == len(opened.exchanges()) == len(opened.late()) == 0
+
+
 def test_empty_run_gives_empty_frames_with_types(make_run):
     with open_run(make_run(messages=[], measurements=[], faults=[])) as run:
         assert len(run.messages()) == 0

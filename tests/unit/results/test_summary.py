@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from by_hand import MANIFEST, MESSAGES, MS
+from by_hand import MANIFEST, MESSAGES, MS, OUTSIDE
 from rich.console import Console
 
 from simcore.expect import Outcome
@@ -72,6 +72,36 @@ def test_everything_on_one_screen(make_run):
         f"python -m simcore trace {directory} gateway/1",
         f"python -m simcore export {directory}",
     ]
+
+
+def test_participants_windows_and_what_they_cost(make_run):
+    directory = make_run(manifest=OUTSIDE, outside={})
+    lines = squeezed(summary(directory))
+    assert lines[0] == "by-hand seed 7 digest 0123456789ab quantum"
+    first = lines.index("150 ms 200 ms link_down gateway->cloud") + 2
+    assert lines[first:] == [
+        "Participants 1 reactive, 1 free-running, 1 network; 6 exchanges; "
+        "20 % of wall time waited for them",
+        "Windows 6 of at most 50 ms, quantum 50 ms",
+        "5 messages handed over late (62.5 %), by 4 ms at worst, 2.2 ms on average",
+        "meter-0->gateway: 2, by 4 ms at worst",
+        "meter-1->gateway: 1, by 3 ms at worst",
+        "cloud->meter-0: 1, by 2 ms at worst",
+        "... and 1 more link",
+        "",
+        f"Results {directory}",
+        f"python -m simcore report {directory}",
+        f"python -m simcore trace {directory} gateway/1",
+        f"python -m simcore export {directory}",
+        f"python -m simcore timeline {directory}",
+    ]
+
+
+def test_windows_without_a_quantum(make_run):
+    none = {"messages": 0, "worst_ns": 0, "total_ns": 0}
+    windows = {"count": 1, "length_ns": None, "grain_ns": 1, "quantum_ns": None, "late": none}
+    lines = squeezed(summary(make_run(manifest={"windows": windows})))
+    assert lines[lines.index("Windows 1 of any length") + 1] == ""
 
 
 @pytest.mark.parametrize("width", [80, 120])
