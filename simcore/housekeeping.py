@@ -30,6 +30,8 @@ _FLUSH_EVERY = 1.0
 _FEWEST_SAMPLES = 50
 """From which on a share is known to some 7 percentage points (one standard error)."""
 _OWN = (str(Path(__file__).parent) + os.sep, str(Path(simpy.__file__).parent) + os.sep)
+_WAITING = str(Path(__file__).parent / "protocol" / "channel.py")
+"""Where a participant is waited for, which is no work of simcore's either."""
 _LIBRARY = (sysconfig.get_path("stdlib") + os.sep, sysconfig.get_path("purelib") + os.sep, "<")
 
 
@@ -138,6 +140,8 @@ def _package_folder(plugin: object) -> str:
 
 def _is_own(frame: FrameType | None, own: tuple[str, ...], users: str) -> bool:
     """Whether simcore or SimPy, rather than a user's file, called what is running."""
+    if frame is not None and frame.f_code.co_filename == _WAITING:
+        return False
     while frame is not None:
         name = frame.f_code.co_filename
         if name.startswith(own):
