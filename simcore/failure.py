@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from simcore.errors import ParticipantError
 from simcore.units import show_exact
@@ -20,6 +20,26 @@ if TYPE_CHECKING:
     from simcore.remote import Remote
 
 _LISTED = 3
+
+
+class Phase(NamedTuple):
+    """What simcore waits for, for reports.
+
+    Attributes:
+        to: what the participant is to do, as in "waits for meter to answer".
+        before: what it has not come to, as in "exited before it answered".
+    """
+
+    to: str
+    before: str
+
+
+CONNECTING = Phase("to connect", "it was ready")
+READYING = Phase("to be ready", "it was ready")
+READING = Phase("to take the ADVANCE", "it took the ADVANCE")
+ANSWERING = Phase("to answer", "it answered")
+PARTING = Phase("to say BYE", "it said BYE")
+ENDING = Phase("to end", "it ended")
 
 
 @dataclass(slots=True)
@@ -100,7 +120,7 @@ def _answered(exchange: Exchange) -> str:
 
 def _waiting(remote: Remote, now: int) -> str:
     """Who was waiting for whom."""
-    text = f"the run, at {show_exact(now)}, waits for {remote.name}"
+    text = f"the run, at {show_exact(now)}, waits for {remote.name} {remote.phase.to}"
     others = [each for each in remote.outside.participants if each is not remote]
     under_way = [each.name for each in others if each.exchange is not None]
     if under_way:

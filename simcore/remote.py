@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from simcore.answers import Answers, NetworkAnswers
 from simcore.errors import ParticipantError
-from simcore.failure import Exchange, report
+from simcore.failure import (
+    ANSWERING,
+    CONNECTING,
+    ENDING,
+    PARTING,
+    READING,
+    READYING,
+    Exchange,
+    report,
+)
 from simcore.launch import LaunchError
 from simcore.message import Message
 from simcore.participant import Kind, NetworkDone, Participant
@@ -81,6 +90,7 @@ class Remote(Participant):
         """The ADVANCE that has no answer yet."""
         self.last: Exchange | None = None
         """The last one that was answered."""
+        self.phase = CONNECTING
         self.federation = federation
         self.outside = federation.outside
         self.launcher = launcher
@@ -144,6 +154,7 @@ class Remote(Participant):
         deadline = time.monotonic() + self._start_timeout
         try:
             self._channel = self._let_in()
+            self.phase = READYING
             init = frames.Init(
                 name=self.name,
                 nodes=self.nodes,
@@ -160,7 +171,7 @@ class Remote(Participant):
             if surplus := self._channel.surplus:
                 raise self._last_word() or _unasked(surplus)
         except (ProtocolError, ChannelError, _Ended) as error:
-            self._explain(error, before="it was ready")
+            self._explain(error)
         self._since = now
         self.outside.note_ready(self)
         return ready.next  # type: ignore[union-attr]
@@ -196,6 +207,7 @@ class Remote(Participant):
             ParticipantError: it does not take it.
         """
         self._seq = seq = self._seq + 1
+        self.phase = READING
         now, begun = self.federation.calendar.now, time.perf_counter_ns()
         self.exchange = Exchange(seq, now, until, inputs, begun)
         channel = self._channel
@@ -204,7 +216,7 @@ class Remote(Participant):
             line = encode(self._advance(seq, until, self._answers.inputs(inputs)))
             channel.send(line, self._timeout, self._idle)
         except (ProtocolError, ChannelError, _Ended) as error:
-            self._explain(self._last_word() or error, before="it took an ADVANCE")
+            self._explain(self._last_word() or error)
 
     def finish(self) -> Done | NetworkDone:
         """Wait for DONE; see `Participant.finish`.
@@ -214,6 +226,7 @@ class Remote(Participant):
         """
         channel, exchange = self._channel, self.exchange
         assert channel is not None and exchange is not None
+        self.phase = ANSWERING
         awaited = time.perf_counter_ns()
         try:
             line = channel.receive(self._timeout, MAX_LINE, self._idle)
@@ -227,7 +240,7 @@ class Remote(Participant):
                 raise self._last_word() or _unasked(surplus)
             done: Done | NetworkDone = self._answers.read(frame, self._since, exchange.until)
         except (ProtocolError, ChannelError, _Ended) as error:
-            self._explain(error, before="it answered")
+            self._explain(error)
         self._since = exchange.until
         self.last, self.exchange = exchange, None
         exchange.outputs = len(frame.outputs)
@@ -255,6 +268,8 @@ class Remote(Participant):
         running = self.running
         if running is None or not running.status().ended:
             return
+        if self._channel is None and running.status().code != 0:
+            raise _Ended  # who forks and lets its child connect ends with code 0
         # A grandchild may keep the connection open, and even go on speaking.
         now = time.monotonic()
         if self._ended_at is None:
@@ -277,6 +292,7 @@ class Remote(Participant):
         """Send SHUTDOWN."""
         if self._over or self._channel is None:
             return
+        self.phase = PARTING
         try:
             self._channel.send(encode(frames.Shutdown()), self._timeout, self._idle)
         except ChannelError as error:
@@ -300,7 +316,8 @@ class Remote(Participant):
             if self._channel.surplus:
                 raise _unasked(self._channel.surplus)
         except (ProtocolError, ChannelError, _Ended) as error:
-            self._explain(error, before="it said BYE")
+            self._explain(error)
+        self.phase = ENDING
         self._channel.close()
         if self.running is not None:
             self._check_exit(self.running)
@@ -334,13 +351,8 @@ class Remote(Participant):
 
     # -- what went wrong
 
-    def _explain(self, error: Exception, before: str) -> NoReturn:
-        """Raise the report of what was met while the participant was waited for.
-
-        Args:
-            error: what was met.
-            before: what the participant did not come to do, as the end of a sentence.
-        """
+    def _explain(self, error: Exception) -> NoReturn:
+        """Raise the report of what was met while the participant was waited for."""
         if isinstance(error, ProtocolError):
             if error.rule != "participant-error":
                 self._tell(str(error))
@@ -358,8 +370,10 @@ class Remote(Participant):
             # The kernel closes a dying program's connection before it can be waited for.
             running.wait(_GRACE if error.direction == "both" else _PARTING)
         if running is not None and running.status().ended:
-            self._fail("process-ended", f"{self.name} {running.describe()} before {before}")
-        self._fail("connection", f"{error}, before {before}")
+            self._fail(
+                "process-ended", f"{self.name} {running.describe()} before {self.phase.before}"
+            )
+        self._fail("connection", f"{error}, before {self.phase.before}")
 
     def _tell(self, text: str) -> None:
         """Tell the participant what it did wrong, if it listens."""

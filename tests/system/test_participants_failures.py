@@ -139,7 +139,7 @@ def test_program_that_goes_wrong_at_an_advance(project: Project, mode: str) -> N
     assert report.pending.startswith("ADVANCE 3 until 0.003s with 1 input (sensor/5), sent ")
     assert report.last == "DONE 2 for 0.002s with 1 output"
     assert report.waiting == (
-        "the run, at 0.003s, waits for sink; let go as well and not asked yet: other"
+        "the run, at 0.003s, waits for sink to answer; let go as well and not asked yet: other"
     )
     assert f"    started as {mode}\n    advance 1\n    advance 2\n    advance 3\n" in report.text
     assert "  at virtual time 0.003s, node sink" in report.text
@@ -198,6 +198,7 @@ def test_program_that_never_reads(project: Project) -> None:
     load = "--set=nodes.sensor.config={load: 4000000}"
     report = failed(project, *sink("never_reads", timeout="1s"), load)
     assert report.rule == "deadline"
+    assert "waits for sink to take the ADVANCE" in report.waiting
     assert re.search(r"sink did not read within 1 s: \d+ of 40\d+ bytes were taken", report.first)
     assert report.pending.startswith("ADVANCE 4 until 0.004s")
 
@@ -246,6 +247,8 @@ def test_program_that_does_not_get_ready(project: Project, mode: str) -> None:
     assert says in report.first
     assert report.pending == "no ADVANCE"
     assert report.last == "none"
+    step = "to connect" if mode in ("exits_at_once", "never_connects") else "to be ready"
+    assert report.waiting.startswith(f"the run, at 0s, waits for sink {step}")
     assert f"    started as {mode}\n" in report.text
     with open_run(project.path / "run") as run:
         assert run.connection.execute("SELECT count(*) FROM message").fetchone() == (0,)
@@ -325,6 +328,8 @@ def test_program_that_does_not_end_in_order(project: Project, mode: str) -> None
     assert says in report.first
     assert report.process == process
     assert report.last == "DONE 9 for 0.009s with 1 output"
+    step = "to end" if rule == "exit" else "to say BYE"
+    assert report.waiting.startswith(f"the run, at 0.01s, waits for sink {step}")
     with open_run(project.path / "run") as run:  # the run itself was complete
         assert run.connection.execute("SELECT count(*) FROM message").fetchone() == (36,)
 

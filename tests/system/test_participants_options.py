@@ -290,7 +290,7 @@ def test_error_has_the_parts_of_the_report(project: Project) -> None:
     assert error.last_done == "DONE 2 for 0.002s with 1 output"
     assert error.exit == "exited with code 3"
     assert error.log[-2:] == ("advance 2", "advance 3")
-    assert error.waiting == "the run, at 0.003s, waits for probe"
+    assert error.waiting == "the run, at 0.003s, waits for probe to answer"
     again = ParticipantError(*error.args)  # as SimPy makes it
     assert str(again) == str(error) and vars(again) == vars(error)
 
