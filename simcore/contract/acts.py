@@ -15,7 +15,7 @@ from simcore.contract.sending import Manner
 from simcore.contract.session import Session
 
 HARD: dict[str, Any] = {
-    "text": '"type":"ERROR", {[\\" \x7f\x00 \r\n\t ü € 😀 \u2028 \ufeff } ] \\',
+    "text": '"type":"ERROR", {{[\\" \x7f\x00 \r\n\t ü € 😀 \u2028 \ufeff } ] \\',
     "numbers": [
         2**53 - 1, -(2**53) + 1, 0, 1.5, 1e300, -1e-300, 5e-324, 0.1, -0.0, 123456789012345680.0,
     ],
@@ -51,7 +51,7 @@ class Variation(NamedTuple):
 VARIATIONS = (
     Variation("repeatable", Manner()),
     Variation("pace", Manner(pauses=frozenset((0, 3)))),
-    Variation("pieces", Manner(pieces=True)),
+    Variation("pieces", Manner(pieces=3)),
     Variation("unknown-field", Manner(extras=True)),
     Variation("split-window", Manner(cut=3), exact=False),
     Variation("keeps-inputs", Manner(batch=True), exact=False),

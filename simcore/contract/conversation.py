@@ -90,7 +90,7 @@ class Conversation:
         self._sent, self._came = line, b""
         channel = self._channel
         assert channel is not None
-        send(channel, line, self.plan.timeout, self._idle, pieces=self.manner.pieces)
+        send(channel, line, self.plan.timeout, self._idle, self.manner.pieces)
 
     def _receive(self, deadline_s: float, limit: int = frames.MAX_LINE) -> bytes:
         assert self._channel is not None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
+import socket
 import struct
 import termios
 import time
@@ -25,7 +27,7 @@ class Manner:
     Attributes:
         strict: listen also when there is nothing to be said.
         extras: add fields that the program does not know.
-        pieces: send each frame in pieces.
+        pieces: into how many each frame is cut.
         pauses: numbers of the exchanges before which simcore takes its time.
         cut: into how many parts windows are cut; grants end at each event then.
         batch: hand a network all its inputs at once.
@@ -33,7 +35,7 @@ class Manner:
 
     strict: bool = False
     extras: bool = False
-    pieces: bool = False
+    pieces: int = 1
     pauses: frozenset[int] = frozenset()
     cut: int = 1
     batch: bool = False
@@ -56,24 +58,34 @@ def send(
     line: bytes,
     deadline_s: float,
     idle: Callable[[], None],
-    *,
-    pieces: bool = False,
+    pieces: int = 1,
 ) -> None:
-    """Send a line, in pieces if that is asked for: one after the other was taken."""
-    while pieces and len(line) > 1:
-        head, line = line[: len(line) // 3 + 1], line[len(line) // 3 + 1 :]
-        channel.send(head, deadline_s, idle)
-        _wait_until_taken(channel)
-        pieces = len(line) > 20
-    channel.send(line, deadline_s, idle)
+    """Send a line.
+
+    Args:
+        deadline_s: seconds of wall time that the program has to take it.
+        idle: called each tenth of a second; what it raises ends the waiting.
+        pieces: into how many it is cut; each is sent when the one before was taken.
+    """
+    size = len(line) // pieces + 1
+    for begin in range(0, len(line), size):
+        if begin:
+            _wait_until_taken(channel)
+        channel.send(line[begin : begin + size], deadline_s, idle)
 
 
 def _wait_until_taken(channel: Channel) -> None:
     """Wait until the program has read what was sent, as far as the kernel tells."""
-    deadline = time.monotonic() + _TAKEN
-    waiting = fcntl.ioctl(channel.fileno(), termios.TIOCOUTQ, b"\0" * 4)
-    if not struct.unpack("i", waiting)[0]:
-        time.sleep(_UNKNOWABLE)
-    while struct.unpack("i", waiting)[0] and time.monotonic() < deadline:
-        time.sleep(0.0005)
-        waiting = fcntl.ioctl(channel.fileno(), termios.TIOCOUTQ, b"\0" * 4)
+    with socket.socket(fileno=os.dup(channel.fileno())) as sock:
+        if sock.family != socket.AF_UNIX:
+            time.sleep(_UNKNOWABLE)
+            return
+        deadline = time.monotonic() + _TAKEN
+        while _untaken(sock) and time.monotonic() < deadline:
+            time.sleep(0.0005)
+
+
+def _untaken(sock: socket.socket) -> int:
+    """Bytes that the other side has not read yet."""
+    count: int = struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0" * 4))[0]
+    return count

@@ -8,11 +8,11 @@ It is found by its path and not imported from simcore, so that these programs st
 from __future__ import annotations
 
 import heapq
+import os
 import random
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "simcore" / "protocol"))
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../simcore/protocol"))
 
 from peer import serve
 
@@ -104,5 +104,10 @@ class Wire:
 
 KINDS = {each.kind: each for each in (Clerk, Meter, Wire)}
 
+
+def main(kind):
+    serve(KINDS[kind]())
+
+
 if __name__ == "__main__":
-    serve(KINDS[sys.argv[1]]())
+    main(sys.argv[1])

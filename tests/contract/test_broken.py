@@ -6,6 +6,7 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from broken import MODES
@@ -18,15 +19,16 @@ from simcore.contract.rules import RULES
 
 HERE = Path(__file__).parent
 
-# Without `site` a program starts twice as fast.
-PYTHON = (sys.executable, "-S", "-E")
+# Without `site`, and from compiled modules, a program starts twice as fast.
+PYTHON = (sys.executable, "-S", "-E", "-c")
+PROGRAM = "import sys; from {0} import main; main(sys.argv[1])"
 
 
 def examined(name: str) -> Report:
     mode = MODES[name]
     options = {"kind": mode.participant.kind, "timeout": 60.0, "start_timeout": 60.0, "pause": 0.02}
-    command = (*PYTHON, str(HERE / "broken.py"), name)
-    return check(Plan(command, os.environ, **{**options, **mode.options}))
+    command = (*PYTHON, PROGRAM.format("broken"), name)
+    return check(Plan(command, os.environ, HERE, **{**options, **mode.options}))
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +59,9 @@ def test_every_rule_is_broken_by_somebody() -> None:
 @pytest.mark.parametrize("transport", ["unix", "tcp", "stdio"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_who_breaks_nothing_is_not_blamed(kind: str, transport: str) -> None:
-    command = (*PYTHON, str(HERE / "participants.py"), kind)
-    report = check(Plan(command, os.environ, transport=transport, timeout=60.0, start_timeout=60.0))
+    command = (*PYTHON, PROGRAM.format("participants"), kind)
+    options: dict[str, Any] = {"transport": transport, "timeout": 60.0, "start_timeout": 60.0}
+    report = check(Plan(command, os.environ, HERE, **options))
     assert not report.broken and not report.unexamined, report.text()
     assert report.kind == kind
     assert report.rules == [rule.id for rule in RULES.values() if kind in rule.kinds]
