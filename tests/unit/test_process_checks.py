@@ -12,7 +12,9 @@ from simcore.scenario import loads
 SCENARIO = """\
 simcore: 1
 duration: 1s
+network: {{model: latency, links: [{{between: [node, other], delay: 1ms}}]}}
 nodes:
+  other: {{}}
   node:
     implementation: process
 {keys}"""
