@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outsiders import outsiders
+from outsiders import MODELS, outsiders
 from support import PATIENCE, ROOT, Project, require
 
 from simcore import Federation, Run, open_run
@@ -196,6 +196,26 @@ def test_a_crash_kills_the_process_and_a_restart_begins_a_new_life(project: Proj
         "SELECT sent FROM messages WHERE kind = 'heard' ORDER BY sent"
     ).fetchall()
     assert heard == [(1_000_000,), (3_000_000,), (4_000_000,)]
+
+
+def test_a_free_running_process_crashes_within_a_window(project: Project) -> None:
+    program = Path(__file__).parent / "participants/program.py"
+    project.write("program.py", program.read_text(encoding="utf-8"))
+    project.write("models.py", MODELS)
+    fault = "faults=[{node: sink, at: 3200001ns, for: 2300us, crash: true}]"
+    digests = set()
+    for number in (1, 2):
+        scenario = load(project.path / "windows.yaml", overrides=[fault])
+        digests.add(Federation(scenario, out=project.path / f"run-{number}").run())
+        log = (project.path / f"run-{number}/logs/sink.log").read_text()
+        assert log.count("started as good\nadvance 1\n") == 2
+    assert len(digests) == 1
+    with open_run(project.path / "run-1") as opened:
+        pongs = opened.connection.execute(
+            "SELECT sent FROM messages WHERE source = 'sink' ORDER BY sent"
+        ).fetchall()
+    # Readings of 1 ms to 9 ms arrive half a millisecond later; those of 3, 4 and 5 ms find it down.
+    assert pongs == [(at * 1_000_000 + 500_000,) for at in (1, 2, 6, 7, 8, 9)]
 
 
 def test_exchanges_are_recorded(project: Project) -> None:
