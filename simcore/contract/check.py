@@ -62,6 +62,7 @@ class _Kit:
         self._basic: frozenset[str] = frozenset()
         self._kind: Kind = plan.kind or "reactive"
         self._grain = 1
+        self._ready = False
         self._exchanges: list[Exchange] = []
         self._starts = 0
         self._lost_by = ""
@@ -82,7 +83,7 @@ class _Kit:
             self._examine_conduct(set(wanted))
         return Report(
             list(self._plan.command),
-            self._kind,
+            self._kind if self._ready else None,
             self._plan.transport,
             self._starts,
             wanted,
@@ -103,6 +104,7 @@ class _Kit:
                 return False
             finally:
                 self._kind, self._grain = session.kind, session.grain
+                self._ready = session.ready
                 self._exchanges = session.exchanges
         return True
 

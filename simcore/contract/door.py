@@ -152,13 +152,17 @@ class Door:
         return left
 
     def _left(self) -> list[str]:
-        proc, run, found = Proc(), self._ground.guard.run, []
+        proc, run, own = Proc(), self._ground.guard.run, self.running.pid
+        leader = proc.look(own)  # not waited for yet
+        since = 0 if leader is None else leader.start
+        found = []
         for pid in proc.pids():
             look = proc.look(pid)
-            if look is None or look.over or look.start < proc_start(self.running):
+            if look is None or look.over or look.start < since:
                 continue
             environment = proc.environment(look) or b""
-            if run in runs_of(environment) and not values_of(environment, GUARD):
+            marked = run in runs_of(environment) and not values_of(environment, GUARD)
+            if marked or own in (look.group, look.session):
                 found.append(f"{_command(pid)} (process {pid})")
         return found
 
@@ -173,12 +177,6 @@ class Door:
                 each.close()
         if hasattr(self, "running"):
             self.running.kill()
-
-
-def proc_start(child: Child) -> int:
-    """When a child started (ticks); 0 if it is not there any more."""
-    look = Proc().look(child.pid)
-    return 0 if look is None else look.start
 
 
 def _command(pid: int) -> str:

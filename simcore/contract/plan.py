@@ -15,6 +15,10 @@ ARRIVALS = 7
 """Inputs of the exchange that all others are compared with, at least."""
 
 
+_UNDER_WAY = 1_000_000
+"""How long messages were under way when they arrive, ns."""
+
+
 class Sample(NamedTuple):
     """What a message to the participant may be like."""
 
@@ -132,7 +136,7 @@ class Post:
             0,
             size_of(text),
             text,
-            arrival.at,
+            max(arrival.at - _UNDER_WAY, 0),
             0,
             arrival.sample.kind,
             cast(Any, self._peers[order]),

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from simcore.contract.rules import RULES, Finding
+from simcore.participant import Kind
+
+_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,7 @@ class Report:
 
     Attributes:
         command: program and arguments.
-        kind: what it is.
+        kind: what it is; None if it was never ready.
         transport: how it was spoken with.
         starts: how often it was started.
         rules: ids of the rules that are for it.
@@ -23,7 +26,7 @@ class Report:
     """
 
     command: list[str]
-    kind: str
+    kind: Kind | None
     transport: str
     starts: int
     rules: list[str]
@@ -37,8 +40,9 @@ class Report:
 
     def text(self) -> str:
         """For people."""
-        kind = self.kind.replace("_", "-")
-        lines = [f"{' '.join(self.command)}: {kind}, {self.transport}, {self.starts} starts"]
+        kind = "never ready" if self.kind is None else self.kind.replace("_", "-")
+        starts = f"{self.starts} start{'s' if self.starts != 1 else ''}"
+        lines = [f"{' '.join(self.command)}: {kind}, {self.transport}, {starts}"]
         for rule in self.rules:
             if rule in self.broken:
                 lines += ["", *_told(self.broken[rule])]
@@ -46,12 +50,16 @@ class Report:
         for rule in self.rules:
             if rule in self.unexamined:
                 grouped.setdefault(self.unexamined[rule], []).append(rule)
-        lines += ["", *(f"not examined: {', '.join(ids)}: {why}" for why, ids in grouped.items())]
+        lines += ["", *(f"not examined: {self._named(ids)}: {why}" for why, ids in grouped.items())]
         lines += [""] if grouped else []
         counts = [f"{len(self.kept)} kept", f"{len(self.broken)} broken"]
         counts += [f"{len(self.unexamined)} not examined"] if self.unexamined else []
         lines.append(f"{len(self.rules)} rules: {', '.join(counts)}")
         return "\n".join(lines)
+
+    def _named(self, ids: list[str]) -> str:
+        most = len(ids) > _LISTED and len(ids) + len(self.broken) == len(self.rules)
+        return "all other rules" if most else ", ".join(ids)
 
     def fields(self) -> dict[str, Any]:
         """For JSON."""

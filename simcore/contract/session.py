@@ -66,6 +66,7 @@ class Session(Conversation):
         inside: messages in a network.
         exchanges: all of them.
         begun: whether the program was started.
+        ready: whether it has said what it is.
         wrong: whether an answer broke a rule, so that what was done is not known.
     """
 
@@ -84,7 +85,7 @@ class Session(Conversation):
         self.next: int | None = None
         self.inside: dict[str, Message] = {}
         self.exchanges: list[Exchange] = []
-        self.begun = self.wrong = False
+        self.begun = self.ready = self.wrong = False
         self._answers: Any = None
         self._seq = 0
         self._rounds = 0
@@ -151,7 +152,7 @@ class Session(Conversation):
             self._fail("frame-shape", "READY: its kind cannot be told")
         if self.plan.kind not in (None, kind):
             self.note("kind", f"READY: kind is {kind!r}, and {self.plan.kind!r} is asked for")
-        self.kind = kind
+        self.kind, self.ready = kind, True
         if type(following) is int and kind == "free_running":
             self.note("next", "READY: next must be null for a free-running participant")
         elif type(following) is int and following < now:

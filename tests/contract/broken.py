@@ -216,7 +216,9 @@ def next_of_a_free_running(frame, peer):
 @breaks("participant-error")
 class CannotBegin(Clerk):
     def start(self, peer):
-        return peer.config["missing"]
+        super().start(peer)
+        self.due = peer.time + peer.config["first"]
+        return self.due
 
 
 # -- DONE: the frame
