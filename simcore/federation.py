@@ -18,6 +18,7 @@ import simpy
 from simcore.arbiter import arbiter_of
 from simcore.calendar import ARRIVAL, CONTROL, Calendar, tells_nanoseconds
 from simcore.clock import Clock
+from simcore.closing import close_parts
 from simcore.collection import paused
 from simcore.errors import ExitCode, ResultsError, SendError, SimcoreError, UsageError
 from simcore.hosting import Host, Make, ReactiveHost, begin_all
@@ -118,8 +119,9 @@ class Federation:
             self._build()
         except BaseException as error:
             self._abandon(error)
-            if self.archive is not None and exit_code_of(error) != ExitCode.FAILED:
-                self.archive.discard()  # nothing was started, so nothing is to be looked at
+            started = "outside" in self.__dict__ or exit_code_of(error) == ExitCode.FAILED
+            if self.archive is not None and not started:
+                self.archive.discard()  # so there is nothing to look at
             raise
 
     @paused()  # what it makes is there to stay
@@ -212,8 +214,9 @@ class Federation:
                 self._staged.clear()
                 self._entering.clear()
                 try:
-                    self._close_parts(orderly=failure is None)
+                    close_parts(self, orderly=failure is None)
                 finally:
+                    self._arbiter.forget(self)
                     self.recorder.close()  # it takes down how participants ended
         except BaseException as further:
             failure = failure or further
@@ -231,36 +234,6 @@ class Federation:
         for message in self._in_order(self._entering):
             message.path.release(message)
         self.network.finish(end)
-
-    def _close_parts(self, *, orderly: bool) -> None:
-        """Close all, whatever one of them raises; the first error is raised at the end."""
-        errors = []
-        nodes = getattr(self, "_nodes", {}).values()
-        participants = [host.participant for host in self.hosts if host.participant is not None]
-        if hasattr(self, "network"):
-            participants += self.network.participants()
-        if orderly:
-            ending = [each.close for each in participants]
-            for each in participants:
-                each.shut_down()
-        else:
-            ending = [each.kill for each in participants]
-        network = [self.network.close] if hasattr(self, "network") else []
-        for close in (*ending, *network, *(node.close for node in nodes)):
-            try:
-                close()
-            except SimcoreError as error:
-                errors.append(error)
-        for host in self.hosts:
-            host.forget()
-            host.participant = None
-        if self.windows is not None:
-            self.windows.forget()
-        if "outside" in self.__dict__:
-            self.outside.close()
-        self._arbiter.forget(self)
-        if errors:
-            raise errors[0]
 
     def on_links(self) -> list[Message]:
         """Messages that have entered the network and have no fate yet."""

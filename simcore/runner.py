@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,13 +113,13 @@ def run_scenario(
         SimcoreError: the run could not start, failed, or was stopped; what was recorded until
             then is in `out`.
     """
-    with inputs.watch() as opened, signals(say) as stopping:
+    with inputs.watch() as opened, signals(say) as stopping, ExitStack() as logged:
         env = None if realtime is None else simpy.Environment()
+        logged.enter_context(_logging(out, log_level, log_time))
         federation = Federation(scenario, env, out=out, plugins=plugins)
         archive = federation.archive
         assert archive is not None
         with (
-            _logging(out, log_level, log_time),
             stopping.orderly(_ignore, "the results are being written"),
             federation,
         ):
