@@ -42,7 +42,6 @@ _INSERT_PARTICIPANT = f"INSERT OR REPLACE INTO participant VALUES ({','.join('?'
 
 # Most of what a row costs in SQLite is one execution of a statement, so many rows share one.
 _BLOCK = 32
-_INSERT_BLOCK = _INSERT_MESSAGE + ",(?,?,?,?,?,?,?,?,?)" * (_BLOCK - 1)
 
 
 class Life(NamedTuple):
@@ -210,7 +209,7 @@ class Recorder:
         lives, self._lives = self._lives, []
         self.exchanges += len(exchanges)
         self.waited += sum(row[8] - row[7] for row in exchanges)
-        return [(_INSERT_EXCHANGE, exchanges), (_INSERT_PARTICIPANT, lives)]
+        return [*_in_blocks(_INSERT_EXCHANGE, exchanges), (_INSERT_PARTICIPANT, lives)]
 
     def flush(self, horizon: int) -> None:
         """Digest and write everything earlier than `horizon` (ns); nothing earlier may follow."""
@@ -238,7 +237,7 @@ class Recorder:
         self.digest.update(FAULT, faults)
         self._write(
             [
-                *_in_blocks(rows),
+                *_in_blocks(_INSERT_MESSAGE, rows),
                 ("INSERT INTO trail VALUES (?,?,?,?,?,?,?,?)", trails),
                 ("INSERT INTO hop VALUES (?,?,?,?,?,?,?,?)", hops),
                 ("INSERT INTO measurement VALUES (?,?,?,?,?,?)", measurements),
@@ -332,11 +331,16 @@ def _unwritten(error: sqlite3.Error) -> ResultsError:
     return ResultsError(f"results cannot be written: {error}; what was written before is kept")
 
 
-def _in_blocks(rows: list[tuple[Any, ...]]) -> list[tuple[str, list[tuple[Any, ...]]]]:
-    """Statements that insert messages, and what each is executed with."""
+def _in_blocks(insert: str, rows: list[tuple[Any, ...]]) -> list[tuple[str, list[tuple[Any, ...]]]]:
+    """Statements that insert rows, and what each is executed with.
+
+    Args:
+        insert: the statement that inserts one of them.
+    """
     whole = len(rows) - len(rows) % _BLOCK
     blocks = [tuple(chain.from_iterable(rows[at : at + _BLOCK])) for at in range(0, whole, _BLOCK)]
-    return [(_INSERT_BLOCK, blocks), (_INSERT_MESSAGE, rows[whole:])]
+    values = insert[insert.index("(") :]
+    return [(insert + f",{values}" * (_BLOCK - 1), blocks), (insert, rows[whole:])]
 
 
 def _is_text(value: str) -> bool:

@@ -27,7 +27,7 @@ VIRTUAL, WALL = 1, 2
 
 _SIMCORE = 3
 _FIRST = 4
-_CHUNK = 10_000
+_CHUNK = 1000
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 _NAMES = {"reactive": "instant", "free_running": "window", "network": "network"}
 

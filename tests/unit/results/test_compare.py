@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from by_hand import MANIFEST, MEASUREMENTS, MESSAGES, MS
+from by_hand import MANIFEST, MEASUREMENTS, MESSAGES, MS, OUTSIDE
 from click.testing import CliRunner
 
 from simcore.cli.compare import command
@@ -35,6 +35,15 @@ def test_what_differs(pair):
     assert found.flows["meter -> gateway reading"]["p50"] == (20 * MS, 40 * MS)
     assert found.measurements["temperature"] == (23.0, 21.0)
     assert (found.difference.record, found.difference.field) == ("meter-0 #1", "occurs")
+
+
+def test_windows_and_exactness_are_compared(make_run):
+    first, second = make_run("a"), make_run("b", manifest=OUTSIDE, outside={})
+    with open_run(first) as a, open_run(second) as b:
+        found = compare(a, b)
+    assert found.same  # exchanges and windows are not part of the digest
+    assert found.other["determinism"] == ("exact", "quantum")
+    assert found.other["windows.late.messages"] == (None, 5)
 
 
 def test_exit_code_and_text(pair, make_run):

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
-from by_hand import MANIFEST
+from by_hand import MANIFEST, OUTSIDE
 from click.testing import CliRunner
 
 from simcore.cli.report import command
@@ -170,3 +170,10 @@ def test_unwritable_and_missing_packages(make_run, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "matplotlib", None)
         with pytest.raises(MissingDependency, match=r"simcore\[report\]"):
             report.render(run)
+
+
+def test_participants_and_windows_are_among_the_facts(make_run):
+    page = render(make_run(manifest=OUTSIDE, outside={}))
+    assert "1 reactive, 1 free-running, 1 network; 6 exchanges" in page
+    assert "6 of at most 50 ms, quantum 50 ms" in page
+    assert "5 messages handed over late (62.5 %), by 4 ms at worst" in page

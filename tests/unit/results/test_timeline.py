@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from random import Random
 
 import pytest
@@ -201,3 +202,17 @@ def test_the_reader_misses_what_is_missing(make_run, phase):
     events.remove(next(e for e in events if e["ph"] == phase))
     with pytest.raises((AssertionError, KeyError)):
         read(json.dumps(document))
+
+
+def test_a_timeline_may_be_larger_than_memory(make_run):
+    rows = [("a", n, n, n, 1, 1, 10 * n, 10 * n + 2, 10 * n + 9, n) for n in range(10_000)]
+    directory = make_run(outside={"exchanges": rows})
+    path = directory / "timeline.json"
+    tracemalloc.start()
+    try:
+        with open_run(directory) as run:
+            write_timeline(run, path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.4 * path.stat().st_size
