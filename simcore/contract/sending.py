@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from simcore.protocol.channel import Channel
 
-_TAKEN = 0.2
+_TAKEN = 2.0
 """Seconds that a program has for taking a piece before the next one follows."""
 _UNKNOWABLE = 0.02
 """The same where it cannot be seen whether it took it (TCP)."""

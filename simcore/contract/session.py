@@ -29,7 +29,7 @@ from simcore.protocol.frames import ProtocolError
 from simcore.protocol.service import Done
 
 _KINDS = ("reactive", "free_running", "network")
-_SECOND = 0.2
+_SECOND = 1.0
 """Seconds for which a second answer is waited for, when the first had an old number."""
 
 

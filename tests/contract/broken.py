@@ -107,7 +107,7 @@ def exits_at_once(frame, peer):
     sys.exit(7)
 
 
-@breaks("deadline", on="HELLO", start_timeout=0.5)
+@breaks("deadline", on="HELLO", start_timeout=5.0)
 def says_nothing(frame, peer):
     hang()
 
@@ -165,7 +165,7 @@ def hello_twice(frame, peer):
 # -- READY
 
 
-@breaks("deadline", on="READY", start_timeout=0.5)
+@breaks("deadline", on="READY", start_timeout=5.0)
 def never_ready(frame, peer):
     hang()
 
@@ -177,7 +177,7 @@ def ready_twice(frame, peer):
 
 @breaks("unasked-frame", on="READY")
 def begins_by_itself(frame, peer):
-    return [frame, {"type": "DONE", "seq": 1, "now": 0}]
+    return [line(frame) + line({"type": "DONE", "seq": 1, "now": 0})]
 
 
 @breaks("frame-order", on="READY")
@@ -550,7 +550,7 @@ def ends_badly(frame, peer):
     os._exit(4)
 
 
-@breaks("exit", on="BYE", timeout=1.0)
+@breaks("exit", on="BYE", timeout=3.0)
 def never_ends(frame, peer):
     os.write(peer._out, line(frame))
     hang()
@@ -576,7 +576,7 @@ def last_words(frame, peer):
     return [{"type": "DONE", "seq": peer.count, "now": peer.now}, frame]
 
 
-@breaks("left-behind", on="BYE", timeout=2.0)
+@breaks("left-behind", on="BYE", timeout=3.0)
 def leaves_a_child(frame, peer):
     if os.fork() == 0:
         os.setsid()
@@ -602,7 +602,7 @@ class TellsTheTime(Meter):
         peer.record("clock", time.monotonic_ns(), at=until - 1)
 
 
-@breaks("pace", pause=2.0)
+@breaks("pace", pause=2.5)
 class GrowsImpatient(Clerk):
     def start(self, peer):
         self.answered = time.monotonic()
@@ -611,7 +611,7 @@ class GrowsImpatient(Clerk):
     def advance(self, peer, until, inputs):
         waited = time.monotonic() - self.answered
         following = super().advance(peer, until, inputs)
-        peer.record("timeouts", int(waited))
+        peer.record("timeouts", int(waited / 2))
         self.answered = time.monotonic()
         return following
 
@@ -817,7 +817,7 @@ class ExpectsWork(Crooked):
         return frame
 
 
-@breaks("end-of-connection", timeout=1.0)
+@breaks("end-of-connection", timeout=3.0)
 class WaitsForever(Crooked):
     def _read(self):
         try:

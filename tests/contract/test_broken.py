@@ -16,6 +16,7 @@ from simcore.contract.check import check
 from simcore.contract.plan import Plan
 from simcore.contract.report import Report
 from simcore.contract.rules import RULES
+from simcore.ending import Proc
 
 HERE = Path(__file__).parent
 
@@ -33,9 +34,16 @@ def examined(name: str) -> Report:
 
 @pytest.fixture(scope="module")
 def reports() -> dict[str, Report]:
-    """All of them at once: most of the time each waits for its program to start."""
-    with ThreadPoolExecutor(4) as pool:
-        return dict(zip(MODES, pool.map(examined, MODES), strict=True))
+    """All of them, several at once, those first that only wait."""
+
+    def waits(name: str) -> float:
+        return max(
+            MODES[name].options.get(key, 0.0) for key in ("start_timeout", "timeout", "pause")
+        )
+
+    names = sorted(MODES, key=waits, reverse=True)
+    with ThreadPoolExecutor(5) as pool:
+        return dict(zip(names, pool.map(examined, names), strict=True))
 
 
 @pytest.mark.parametrize("name", MODES)
@@ -46,6 +54,16 @@ def test_it_is_caught_by_its_rule(name: str, reports: dict[str, Report]) -> None
         assert finding.rule == rule and finding.says
         assert f"broken: {rule}" in report.text()
         assert RULES[rule].sentence in report.text()
+
+
+def test_nothing_is_left_of_an_examination(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    finding = examined("leaves_a_child").broken["left-behind"]
+    process = int(finding.says.rpartition("(process ")[2].rstrip(")"))
+    look = Proc().look(process)
+    assert look is None or look.over
+    assert not list(tmp_path.iterdir())
 
 
 def test_there_are_enough_of_them() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -115,7 +116,6 @@ def test_options_reach_the_program(contract, tmp_path: Path) -> None:
         (["--timeout", "0s", "--", "x"], "--timeout: must be more than 0"),
         (["--peer", "participant", "--", "x"], "participant cannot be both its node and a peer"),
         (["--transport", "pigeon", "--", "x"], "Invalid value for '--transport'"),
-        (["--duration", "100s", *program("restless")], "give a shorter --duration"),
     ],
 )
 def test_what_cannot_be_examined_is_a_wrong_use(contract, arguments, message) -> None:
@@ -124,10 +124,28 @@ def test_what_cannot_be_examined_is_a_wrong_use(contract, arguments, message) ->
     assert message in err
 
 
+def test_a_program_with_short_periods_needs_a_short_duration(contract, monkeypatch) -> None:
+    monkeypatch.setattr("simcore.contract.driving._MOST", 100)
+    code, out, err = contract(*GENEROUS, *program("restless"))
+    assert (code, out) == (2, "")
+    assert "more than 100 exchanges within 1000000000 ns: give a shorter --duration" in err
+
+
 def test_rules_are_printed_as_the_page_shows_them(contract) -> None:
     code, out, _ = contract("--rules")
     assert (code, out) == (0, rules_table())
     assert out in (ROOT / "docs" / "contract.md").read_text(encoding="utf-8")
+
+
+def test_rules_have_the_ids_that_runs_report() -> None:
+    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    table = page.partition("## Errors")[2].partition("\n## ")[0]
+    reported = set(re.findall(r"^\| `([a-z0-9-]+)` \|", table, flags=re.MULTILINE))
+    for name in ("answers", "remote", "protocol/frames", "protocol/listener"):
+        source = (ROOT / "simcore" / f"{name}.py").read_text(encoding="utf-8")
+        reported |= set(re.findall(r'ProtocolError\(\s*"([a-z-]+)"', source))
+    assert len(reported) > 20
+    assert reported - set(RULES) == {"start"}  # which is a wrong use of the kit
 
 
 def test_each_rule_of_conduct_has_an_act() -> None:
