@@ -278,6 +278,8 @@ def _outside(run: Run, figures: Metrics, console: Console) -> None:
     participants, windows = show.participants(run.manifest), show.windows(run.manifest)
     late = show.lateness(run.manifest, figures.totals.sent)
     if participants:
+        if len(participants) + 15 > console.width:
+            participants = participants.replace("; ", "\n  ", 1)
         _line(console, ("Participants", "bold"), f"   {participants}")
     if windows:
         _line(console, ("Windows", "bold"), f"   {windows}")

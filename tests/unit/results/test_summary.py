@@ -106,7 +106,7 @@ def test_windows_without_a_quantum(make_run):
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_tables_fit_the_terminal(make_run, width):
-    text = summary(make_run(), width=width)
+    text = summary(make_run(manifest=OUTSIDE, outside={}), width=width)
     tables = [line for line in text.splitlines() if not line.lstrip().startswith(("python", "R"))]
     assert max(len(line.rstrip()) for line in tables) <= width
     own = "simcore's own share about 40 %"
