@@ -11,8 +11,9 @@ from turns import Subject, Subjects, interleave, note, repeated
 
 pytestmark = pytest.mark.bench
 
-CYCLES = 200
-ROUNDS = 60
+CYCLES = 1024
+"""Of a turn: what is recorded in it is written in it, for 1,024 messages fill the buffer."""
+ROUNDS = 20
 REPETITIONS = 5
 """Fresh processes: how memory happens to lie belongs to a process, and is not to be measured."""
 
