@@ -50,7 +50,7 @@ def _time(text: str, option: str) -> int:
         raise UsageError(f"{option}: {error}") from None
 
 
-@click.command("contract", context_settings={"ignore_unknown_options": False})
+@click.command("contract")
 @click.argument("program", metavar="-- COMMAND...", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--kind",

@@ -43,7 +43,7 @@ _DEFECT = 70
 EPILOG = """\b
 Exit codes:
   0    the run completed and every expectation held
-  1    an expectation failed, or runs that should be equal differ
+  1    an expectation failed, runs that should be equal differ, or a rule is broken
   2    the scenario, an option or an input is invalid; nothing was started
   3    a model, a service or a participant failed during the run
   4    results could not be written (disk full, not writable, occupied)
