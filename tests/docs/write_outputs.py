@@ -19,6 +19,12 @@ from test_docs import INSTALLS
 _VARIES = (
     (re.compile(r"(completed|expectation failed): (.+ of virtual time) in .*"), r"\1: \2 in ..."),
     (
+        re.compile(r"(exchanges?); .* of wall time waited for them"),
+        r"\1; ... of wall time waited for them",
+    ),
+    (re.compile(r"sent [0-9.]+ s ago"), "sent ... s ago"),
+    (re.compile(r'File ".*/(\w+\.py)", line \d+'), r'File ".../\1", line ...'),
+    (
         re.compile(r"(running \d+ trials, .*\n)?(trial \d+ \(seed \d+\): .*\n)+"),
         "...\n",
     ),  # in the order in which they end

@@ -3,6 +3,7 @@
 quickstart:  meter (x 20) -> gateway -> cloud -> (over gateway) meter
 faults:      thermometer (x 3) -> gateway -> cloud
 routes:      camera (x 4) -> mast -> core -> server; camera-3 by way of backup
+participants: room <-> thermostat (a process) -> panel
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import PATIENCE, require
 
 from simcore.expect import evaluate, parse
 from simcore.federation import Federation
@@ -24,7 +27,7 @@ from simcore.results.store import Run, open_run
 from simcore.scenario import load
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
-NAMES = ("quickstart", "faults", "routes")
+NAMES = ("quickstart", "faults", "routes", "participants")
 SECOND = 10**9
 
 
@@ -169,3 +172,34 @@ def test_routes_losses_come_in_bursts_and_at_the_bottleneck(runs: dict[str, Run]
     fates = Counter(rows(run, "SELECT fate FROM messages"))
     assert fates["queue_full"] == full[0][1]
     assert fates["loss"] > 0
+
+
+def test_participants_warms_the_room_and_reports_every_minute(runs: dict[str, Run]) -> None:
+    run = runs["participants"]
+    celsius = rows(run, "SELECT value FROM measurement WHERE name = 'celsius' ORDER BY at")
+    assert celsius[0] < 18 and all(19.5 < value < 22 for value in celsius[30:])
+    reports = rows(run, "SELECT sent FROM messages WHERE kind = 'status' ORDER BY sent")
+    assert reports == [minute * 60 * SECOND for minute in range(1, 30)]
+    assert rows(run, "SELECT name, life, exit FROM participant") == [
+        ("thermostat", 1, "exited with code 0")
+    ]
+
+
+@pytest.mark.parametrize("language", ["c", "javascript"])
+def test_participants_the_same_in_another_language(
+    language: str, runs: dict[str, Run], tmp_path: Path
+) -> None:
+    """What the comment at the top of the scenario says."""
+    shutil.copytree(
+        SCENARIOS, tmp_path / "s", ignore=shutil.ignore_patterns("__pycache__", "thermostat")
+    )
+    if language == "c":
+        source = tmp_path / "s" / "participants" / "thermostat.c"
+        build = [require("gcc"), "-O2", "-o", str(tmp_path / "s" / "thermostat"), str(source)]
+        subprocess.run(build, check=True, timeout=PATIENCE)
+        options = ["nodes.thermostat.command=[./thermostat]", "nodes.thermostat.transport=stdio"]
+    else:
+        options = [f"nodes.thermostat.command=[{require('node')}, participants/thermostat.js]"]
+    options.append("nodes.thermostat.environment={}")
+    digest = Federation(load(tmp_path / "s" / "participants.yaml", overrides=options)).run()
+    assert digest == runs["participants"].manifest["digest"]
