@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from fakes import Frames, NativeNetwork
-from simcore_backends.process import Program as Command
 from worlds import PLUGINS, play
 
 from simcore import Federation, Plugins
+from simcore.commands import Program as Command
 from simcore.hosting import host
 from simcore.launch import Limits
 from simcore.network_participant import ParticipantNetwork
