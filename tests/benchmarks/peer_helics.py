@@ -1,11 +1,12 @@
-"""The measured cycle in HELICS: a time request of two federates, with a value each way.
+"""The measured cycle in HELICS: a time request of each of two federates, with a value each way.
 
-    python peer_helics.py CORE
+    python peer_helics.py CORE OFFSET
 
 A federate with a core of its own in each of two processes, and a broker, which is in the first of
-them: a process of its own for it took longer. Period 1 s. In each cycle each federate publishes a
-value and requests the next second, and is granted it with the value that the other published
-before. That is the least that HELICS can be asked for: an answer to a value takes two of these.
+them: with a process of its own for it a cycle took longer. Both have a period of 1 s. With an offset
+of 0.5 s the second is granted each value and publishes the answer, with which the first is then
+granted its next second: that is what simcore's cycle is. With an offset of 0 both are on their way
+at the same time, and an answer takes two cycles: the least that a time request can cost.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from typing import Any
 import helics
 
 
-def federate(name: str, other: str, core: str) -> tuple[Any, Any, Any]:
+def federate(name: str, other: str, core: str, offset: float) -> tuple[Any, Any, Any]:
     """A federate that publishes a value and has the other's."""
     info = helics.helicsCreateFederateInfo()
     helics.helicsFederateInfoSetCoreTypeFromString(info, core)
     helics.helicsFederateInfoSetCoreInitString(info, "--federates=1")
     helics.helicsFederateInfoSetTimeProperty(info, helics.HELICS_PROPERTY_TIME_PERIOD, 1.0)
+    helics.helicsFederateInfoSetTimeProperty(info, helics.HELICS_PROPERTY_TIME_OFFSET, offset)
     made = helics.helicsCreateValueFederate(name, info)
     publication = helics.helicsFederateRegisterGlobalPublication(
         made, f"{name}/value", helics.HELICS_DATA_TYPE_DOUBLE, ""
@@ -32,37 +34,41 @@ def federate(name: str, other: str, core: str) -> tuple[Any, Any, Any]:
     return made, publication, subscription
 
 
-def caller(core: str) -> None:
+def call(core: str, offset: float) -> None:
     """Begin a cycle whenever the gate is open."""
     from gate import Gate
 
     gate = Gate()
     broker = helics.helicsCreateBroker(core, "", "-f 2")
-    echo = subprocess.Popen([sys.executable, __file__, core, "echo"])
-    made, publication, subscription = federate("caller", "echo", core)
+    echo = subprocess.Popen([sys.executable, __file__, core, str(offset), "answer"])
+    made, publication, subscription = federate("caller", "echo", core, 0.0)
     now, value = 0.0, 0.0
     while gate.open():
         helics.helicsPublicationPublishDouble(publication, value)
         now = helics.helicsFederateRequestTime(made, now + 1.0)
-        value = helics.helicsInputGetDouble(subscription) + 0.5
+        answer = helics.helicsInputGetDouble(subscription)
+        assert now % 1 == 0 and (answer == value or not offset), (now, answer, value)
+        value = answer + 0.5
     helics.helicsFederateDisconnect(made)
     echo.wait(60)
     helics.helicsBrokerDisconnect(broker)
     helics.helicsCloseLibrary()
 
 
-def answer(core: str) -> None:
+def answer(core: str, offset: float) -> None:
     """Give back what comes, as long as something does."""
-    made, publication, subscription = federate("echo", "caller", core)
-    now, value, comes = 0.0, 0.0, True
-    while comes:
+    made, publication, subscription = federate("echo", "caller", core, offset)
+    if not offset:
+        helics.helicsPublicationPublishDouble(publication, 0.0)
+    now = helics.helicsFederateRequestTime(made, offset or 1.0)
+    while helics.helicsInputIsUpdated(subscription):
+        value = helics.helicsInputGetDouble(subscription)
         helics.helicsPublicationPublishDouble(publication, value)
         now = helics.helicsFederateRequestTime(made, now + 1.0)
-        comes = helics.helicsInputIsUpdated(subscription)
-        value = helics.helicsInputGetDouble(subscription)
     helics.helicsFederateDisconnect(made)
     helics.helicsCloseLibrary()
 
 
 if __name__ == "__main__":
-    caller(sys.argv[1]) if len(sys.argv) == 2 else answer(sys.argv[1])
+    run = answer if sys.argv[3:] else call
+    run(sys.argv[1], float(sys.argv[2]))

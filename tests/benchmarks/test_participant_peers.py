@@ -21,9 +21,10 @@ REPETITIONS = 5
 
 PEERS = {
     "mosaik": ("mosaik", "peer_mosaik.py", ()),
-    "HELICS": ("helics", "peer_helics.py", ("zmq",)),
-    "HELICS, core tcp": ("helics", "peer_helics.py", ("tcp",)),
-    "HELICS, core ipc": ("helics", "peer_helics.py", ("ipc",)),
+    "HELICS": ("helics", "peer_helics.py", ("zmq", 0.5)),
+    "HELICS, no answer awaited": ("helics", "peer_helics.py", ("zmq", 0)),
+    "HELICS, core tcp": ("helics", "peer_helics.py", ("tcp", 0.5)),
+    "HELICS, core ipc": ("helics", "peer_helics.py", ("ipc", 0.5)),
 }
 JUDGED = ("mosaik", "HELICS")
 
