@@ -7,6 +7,7 @@ a rule is named with its place in the frame; `docs/protocol.md` lists the rules.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -53,17 +54,19 @@ class Answers:
         self._known = known
         self._hint = hint
         self._inputs: dict[str, Message] = {}
+        self._ids: deque[str] = deque()
 
     def inputs(self, messages: Sequence[Message]) -> list[Input]:
         """The inputs of an ADVANCE; each may be named as a cause from now on."""
-        known = self._inputs
-        while len(known) > CAUSES:
-            del known[next(iter(known))]
+        known, ids = self._inputs, self._ids
+        while len(ids) > CAUSES:
+            del known[ids.popleft()]
         found = []
         for message in messages:
             source = message.sender.name
             id = f"{source}/{message.number}"
             known[id] = message
+            ids.append(id)
             found.append(
                 Input(
                     message.at,
@@ -166,6 +169,7 @@ class Answers:
     def clear(self) -> None:
         """Let go of all messages."""
         self._inputs.clear()
+        self._ids.clear()
 
 
 class NetworkAnswers:

@@ -242,9 +242,10 @@ class ReactiveHost(Host):
             return
         done = self.participant.finish()
         assert isinstance(done, Done)
-        stamps = [*(each.at for each in done.measures), *(each.at for each in done.outputs)]
-        if min(stamps, default=now) < now or (done.next is not None and done.next < now):
-            earliest = min([*stamps, done.next if done.next is not None else now])
+        earliest = now if done.next is None else done.next
+        for each in (*done.measures, *done.outputs):
+            earliest = min(earliest, each.at)
+        if earliest < now:
             raise ModelError(
                 f"{self.name} answered the instant {now} ns with something at {earliest} ns, "
                 "which has passed",
