@@ -200,6 +200,5 @@ def test_participants_the_same_in_another_language(
         options = ["nodes.thermostat.command=[./thermostat]", "nodes.thermostat.transport=stdio"]
     else:
         options = [f"nodes.thermostat.command=[{require('node')}, participants/thermostat.js]"]
-    options.append("nodes.thermostat.environment={}")
     digest = Federation(load(tmp_path / "s" / "participants.yaml", overrides=options)).run()
     assert digest == runs["participants"].manifest["digest"]

@@ -63,7 +63,7 @@ def in_process(folder: Path, seed: int | None = None) -> Scenario:
     (folder / "service.py").write_text(SERVICE, encoding="utf-8")
     text = (folder / "shop.yaml").read_text(encoding="utf-8")
     text = text.replace("implementation: process", "service: service.py:Stock")
-    text = re.sub(r"^ +(command|environment): .*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^ +command: .*\n", "", text, flags=re.MULTILINE)
     (folder / "shop.yaml").write_text(text, encoding="utf-8")
     return simcore.load(folder / "shop.yaml", seed=seed)
 
