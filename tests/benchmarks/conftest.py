@@ -6,6 +6,7 @@ import json
 import platform
 import sys
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def pytest_terminal_summary(
     figures = config.stash[_figures]
     if not figures.rows:
         return
-    table = Table(title="simcore's speed: CPU time, medians of interleaved runs")
+    table = Table(title="simcore's speed: medians of subjects that take turns")
     for heading in ("measure", "median", "target", "", "runs"):
         table.add_column(heading, overflow="fold")
     for row in figures.rows:
@@ -56,6 +57,7 @@ def pytest_terminal_summary(
         "system": platform.system(),
         "python": platform.python_version(),
         **{name: version(name) for name in ("simcore", "simpy", "msgspec", "numpy")},
+        **{name: version(name) for name in ("mosaik", "helics") if find_spec(name) is not None},
     }
     path.write_text(json.dumps({"versions": machine, **figures.as_json()}, indent=2) + "\n")
     terminalreporter.write_line(f"written to {path}")
