@@ -1,0 +1,154 @@
+/* The HAL on an STM32F405/407, without vendor code: SysTick is the only source of time, USART2 the UART.
+ *
+ * The processor sleeps (WFI) whenever the application does, and wakes by the millisecond tick or a
+ * byte; so sleeping ends up to a millisecond late. */
+#include "../app/hal.h"
+#include "board.h"
+#include "registers.h"
+
+#include <stdbool.h>
+
+#define TICK_NS 1000000u
+#define RING 1024 /* a power of two; of each direction */
+
+/* Bytes between the application and an interrupt: one side writes `head`, the other `tail`. */
+struct ring {
+    volatile uint32_t head, tail;
+    volatile uint8_t bytes[RING];
+};
+
+static struct ring sending, receiving;
+static volatile uint32_t lost;
+static volatile uint64_t ticks; /* ms */
+static uint32_t cycles_of_tick, cycles_of_us;
+
+static bool put(struct ring *ring, uint8_t byte) {
+    uint32_t head = ring->head;
+    if (head - ring->tail == RING) return false;
+    ring->bytes[head % RING] = byte;
+    ring->head = head + 1;
+    return true;
+}
+
+static int get(struct ring *ring) {
+    uint32_t tail = ring->tail;
+    if (tail == ring->head) return -1;
+    uint8_t byte = ring->bytes[tail % RING];
+    ring->tail = tail + 1;
+    return byte;
+}
+
+static bool empty(const struct ring *ring) { return ring->head == ring->tail; }
+
+static void interrupts_off(void) { __asm volatile("cpsid i" ::: "memory"); }
+static void interrupts_on(void) { __asm volatile("cpsie i\n isb" ::: "memory"); }
+
+/* Wakes by any interrupt, also by one that is held off; then it is handled. */
+static void sleep(void) { __asm volatile("dsb\n wfi" ::: "memory"); }
+
+/* Time. */
+
+void SysTick_Handler(void) { ticks++; }
+
+uint64_t hal_now(void) {
+    uint64_t before;
+    uint32_t left;
+    bool pending;
+    do { /* until no tick has come in between */
+        before = ticks;
+        left = SYST_CVR;
+        pending = (SCB_ICSR & SCB_ICSR_PENDSTSET) != 0;
+    } while (before != ticks);
+    /* With interrupts off a tick may be waiting; it belongs to a count that has begun anew. */
+    if (pending && left > cycles_of_tick / 2) before++;
+    return before * TICK_NS + (cycles_of_tick - 1 - left) * 1000u / cycles_of_us;
+}
+
+void hal_sleep_until(uint64_t time) {
+    for (;;) {
+        interrupts_off(); /* so that no byte comes between the look and the sleep */
+        bool done = hal_now() >= time || !empty(&receiving);
+        if (!done) sleep();
+        interrupts_on();
+        if (done) return;
+    }
+}
+
+/* UART. */
+
+/* Hand bytes to the transmitter while it takes them, and ask to be called when it takes more.
+ * Interrupts are off, or this is one. */
+static void feed(void) {
+    while ((USART2_SR & USART_SR_TXE) != 0) {
+        int byte = get(&sending);
+        if (byte < 0) break;
+        USART2_DR = (uint32_t)byte;
+    }
+    uint32_t enabled = USART_CR1_UE | USART_CR1_TE | USART_CR1_RE | USART_CR1_RXNEIE;
+    USART2_CR1 = empty(&sending) ? enabled : enabled | USART_CR1_TXEIE;
+}
+
+void USART2_Handler(void) {
+    uint32_t status = USART2_SR;
+    if ((status & (USART_SR_RXNE | USART_SR_ORE)) != 0) {
+        uint8_t byte = (uint8_t)USART2_DR; /* reading SR, then DR, also ends an overrun */
+        if ((status & USART_SR_ORE) != 0) lost++;
+        if ((status & USART_SR_RXNE) != 0 && !put(&receiving, byte)) lost++;
+    }
+    feed();
+}
+
+void hal_uart_write(const char *bytes, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        for (bool taken = false; !taken;) {
+            interrupts_off();
+            taken = put(&sending, (uint8_t)bytes[i]);
+            if (!taken) {
+                feed();
+                if (sending.head - sending.tail == RING) sleep();
+            }
+            interrupts_on();
+        }
+    interrupts_off();
+    feed();
+    interrupts_on();
+}
+
+int hal_uart_read(void) { return get(&receiving); }
+
+uint32_t hal_uart_lost(void) { return lost; }
+
+void uart_last_words(const char *text) {
+    USART2_CR1 = USART_CR1_UE | USART_CR1_TE;
+    for (; *text != 0; text++) {
+        for (uint32_t turn = 0; turn < 100000 && (USART2_SR & USART_SR_TXE) == 0; turn++) {}
+        USART2_DR = (uint8_t)*text;
+    }
+}
+
+/* Starting. */
+
+static void uart_start(uint32_t clock) {
+    RCC_AHB1ENR |= RCC_AHB1ENR_GPIOA;
+    RCC_APB1ENR |= RCC_APB1ENR_USART2;
+    (void)RCC_APB1ENR; /* the clock needs two cycles to come [errata ES0182] */
+    /* PA2 and PA3: alternate function 7; a pull-up keeps an open receiver quiet. */
+    GPIOA_MODER = (GPIOA_MODER & ~0xF0u) | 0xA0u;
+    GPIOA_PUPDR = (GPIOA_PUPDR & ~0xC0u) | 0x40u;
+    GPIOA_AFRL = (GPIOA_AFRL & ~0xFF00u) | 0x7700u;
+    USART2_BRR = baud_divisor(clock, BAUD);
+    USART2_CR1 = USART_CR1_UE | USART_CR1_TE | USART_CR1_RE | USART_CR1_RXNEIE;
+    NVIC_ISER1 = 1u << (USART2_POSITION - 32);
+}
+
+void port_main(void) {
+    SCB_VTOR = 0x08000000;
+    struct clocks clocks = clock_start();
+    cycles_of_tick = clocks.system / 1000;
+    cycles_of_us = clocks.system / 1000000;
+    SYST_RVR = cycles_of_tick - 1;
+    SYST_CVR = 0;
+    SYST_CSR = SYST_CSR_ENABLE;
+    uart_start(clocks.apb1);
+    app_main();
+}
