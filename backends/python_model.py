@@ -14,7 +14,7 @@ from simcore.hosting import in_process
 from simcore.node import Node
 from simcore.payload import freeze
 from simcore.plugins import Determinism, Path
-from simcore.protocol.service import ServiceHost
+from simcore.protocol.service import ServiceHost, check_service
 
 from . import service_keys
 from .code import load_object
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from simcore.federation import Federation
     from simcore.scenario.check import Checker
     from simcore.scenario.model import NodeSpec
-
-HANDLERS = ("start", "on_message", "on_timer")
-"""Methods of a service, at least one of which it needs."""
 
 
 class PythonModel:
@@ -74,11 +71,7 @@ class PythonModel:
             return Node(federation, spec)
         name = options["service"]
         service = load_object(name, base) if ":" in name else federation.plugins.service(name)
-        if not any(callable(getattr(service, each, None)) for each in HANDLERS):
-            raise UsageError(
-                f"{name} has none of the methods of a service: {', '.join(HANDLERS)}; "
-                "it would never do anything"
-            )
+        check_service(service, name)
 
         def make(life: int) -> ServiceHost:
             return ServiceHost(

@@ -64,7 +64,7 @@ SURROUNDINGS: Mapping[str, Any] = {
         },
         "default": {},
         "description": "Variables of its environment, beside those that simcore has "
-        "itself. PYTHONHASHSEED is 0 unless it is set.",
+        "itself. PYTHONHASHSEED is 0 and PYTHONUNBUFFERED 1 unless they are set.",
         "examples": [{"OMP_NUM_THREADS": "1"}],
     },
     "directory": {
@@ -250,7 +250,8 @@ def _directory(federation: Federation, options: Mapping[str, Any]) -> FilePath:
 
 def _environment(options: Mapping[str, Any]) -> dict[str, str]:
     """The environment of a program, but for what simcore adds."""
-    return {"PYTHONHASHSEED": "0", **os.environ, **options.get("environment", {})}
+    defaults = {"PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
+    return {**defaults, **os.environ, **options.get("environment", {})}
 
 
 # -- static checks

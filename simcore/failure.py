@@ -89,8 +89,12 @@ def report(remote: Remote, rule: str, what: str) -> ParticipantError:
         f"  waiting: {waiting}",
         *(f"  refused: {each}" for each in outside.listener.refused[-_LISTED:]),
     ]
-    if log:
-        lines += [f"  last lines of {outside.log_of(remote.name)}:", *(f"    {x}" for x in log)]
+    told = {line.strip() for line in more}
+    fresh = [line for line in log if line.strip() not in told]  # often one and the same traceback
+    if fresh:
+        lines += [f"  last lines of {outside.log_of(remote.name)}:", *(f"    {x}" for x in fresh)]
+    elif log:
+        lines.append(f"  log: the same, in {outside.log_of(remote.name)}")
     else:
         lines.append("  log: it printed nothing")
     return ParticipantError(

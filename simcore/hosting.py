@@ -243,8 +243,10 @@ class ReactiveHost(Host):
         done = self.participant.finish()
         assert isinstance(done, Done)
         earliest = now if done.next is None else done.next
-        for each in (*done.measures, *done.outputs):
-            earliest = min(earliest, each.at)
+        for measure in done.measures:
+            earliest = min(earliest, measure.at)
+        for output in done.outputs:
+            earliest = min(earliest, output.at)
         if earliest < now:
             raise ModelError(
                 f"{self.name} answered the instant {now} ns with something at {earliest} ns, "

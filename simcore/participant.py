@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
-from simcore.errors import ModelError, SimcoreError
+from simcore.errors import ModelError, SimcoreError, UnitError
 from simcore.message import Fate, Message
 from simcore.protocol.service import Done
 
@@ -146,9 +146,9 @@ class InProcess(Participant):
                 self._inside = self._make()
             inputs, self._inputs = self._inputs, ()
             return self._inside.advance(self._until, inputs)
-        except SimcoreError:
-            raise
         except Exception as error:
+            if isinstance(error, SimcoreError) and not isinstance(error, UnitError):
+                raise
             raise ModelError(
                 f"the service of {self._name} raised {type(error).__name__}: {error}",
                 node=self._name,

@@ -358,7 +358,8 @@ class Remote(Participant):
                 self._tell(str(error))
             elif self.running is not None:
                 self.running.wait(_GRACE)  # it is to end after it has said so
-            own = error.rule == "participant-error" and self.name in str(error)
+            said = str(error).partition("\n")[0]
+            own = error.rule == "participant-error" and self.name in said
             self._fail(error.rule, str(error) if own else f"{self.name}: {error}")
         if isinstance(error, DeadlinePassed):
             self._fail("deadline", str(error))

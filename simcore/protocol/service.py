@@ -15,6 +15,7 @@ from random import Random
 from typing import Any, NamedTuple, Protocol
 
 from simcore.distributions import Distribution, parse
+from simcore.errors import UsageError
 from simcore.streams import stream
 from simcore.units import duration
 
@@ -66,6 +67,23 @@ class Service(Protocol):
 
     def on_timer(self, ctx: Context, name: str) -> None:
         """Called when a timer set by `ctx.set_timer` is due."""
+
+
+HANDLERS = ("start", "on_message", "on_timer")
+"""Methods of a service, at least one of which it needs."""
+
+
+def check_service(service: Any, name: str) -> None:
+    """Refuse what is called a service and would never do anything.
+
+    Raises:
+        UsageError: it has none of the methods of a service.
+    """
+    if not any(callable(getattr(service, each, None)) for each in HANDLERS):
+        raise UsageError(
+            f"{name} has none of the methods of a service: {', '.join(HANDLERS)}; "
+            "it would never do anything"
+        )
 
 
 class Output(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Any
 from simcore.errors import UsageError
 from simcore.protocol.loading import load_service
 from simcore.protocol.peer import Advance, Peer, Refused, plain
-from simcore.protocol.service import Done, Measure, Output, ServiceHost
+from simcore.protocol.service import Done, Measure, Output, ServiceHost, check_service
 
 
 class _Hosted:
@@ -27,6 +27,7 @@ class _Hosted:
         self._peer = peer
         self.name = peer.nodes[0]
         self._service = load_service(config["service"], Path(config["base"]))
+        check_service(self._service, config["service"])
         self._host: ServiceHost | None = None
 
     def advance(self, advance: Advance) -> Done:
