@@ -50,6 +50,9 @@ def _time(text: str, option: str) -> int:
         raise UsageError(f"{option}: {error}") from None
 
 
+_SAMPLE = 'message={"value":1}'
+
+
 @click.command("contract")
 @click.argument("program", metavar="-- COMMAND...", nargs=-1, type=click.UNPROCESSED)
 @click.option(
@@ -87,7 +90,7 @@ def _time(text: str, option: str) -> int:
     "inputs",
     metavar="KIND=JSON|@FILE",
     multiple=True,
-    default=('message={"value":1}',),
+    default=(_SAMPLE,),
     show_default=True,
     help="A message to it; repeat for more, which are sent in turn.",
 )
@@ -180,6 +183,8 @@ def command(
     except LaunchError as error:
         raise UsageError(f"the program cannot be started: {error}") from None
     click.echo(json.dumps(report.fields(), indent=2) if as_json else report.text())
+    if "participant-error" in report.broken and inputs == (_SAMPLE,) and not no_input:
+        click.echo("hint: say what the program expects with --input KIND=JSON", err=True)
     return ExitCode.DIFFERENT if report.broken else ExitCode.OK
 
 

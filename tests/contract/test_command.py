@@ -152,3 +152,20 @@ def test_each_rule_of_conduct_has_an_act() -> None:
     variations = {each.rule for each in VARIATIONS}
     assert {rule.id for rule in CONDUCT} == {*variations, *ITEMS, *acts(1, 1)}
     assert set(RULES) >= {*NEEDS, *NEEDS.values()}
+
+
+def test_a_program_that_expects_something_else_gets_a_hint(contract, tmp_path) -> None:
+    picky = tmp_path / "picky.py"
+    picky.write_text(
+        "from simcore.protocol.peer import serve\n"
+        "class Picky:\n"
+        "    def advance(self, peer, until, inputs):\n"
+        "        for message in inputs:\n"
+        "            peer.record('celsius', message.payload['celsius'])\n"
+        "serve(Picky())\n"
+    )
+    line = [*GENEROUS, "--", sys.executable, str(picky)]
+    code, out, err = contract(*line)
+    assert (code, err) == (1, "hint: say what the program expects with --input KIND=JSON\n")
+    code, _, err = contract("--input", 'reading={"celsius": 20.5}', *line)
+    assert (code, err) == (0, "")
