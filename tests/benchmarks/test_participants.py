@@ -6,7 +6,7 @@ As everywhere here, counts are asserted and times are not.
 from __future__ import annotations
 
 import pytest
-from compare import Figures
+from compare import Figures, ratios
 from turns import Subject, Subjects, interleave, note, repeated
 
 pytestmark = pytest.mark.bench
@@ -80,4 +80,5 @@ def test_two_participants_on_two_cores(figures: Figures) -> None:
     found = repeated(measure, REPETITIONS)
     figures.judge("two CPU-bound participants, against one of them alone", found["2 / 1"], most=1.2)
     figures.state("the same of two processes without simcore", found["bare"], "x")
+    figures.state("the one over the other", ratios(found["2 / 1"], found["bare"]), "x")
     figures.state("a window with 5 ms of CPU time in one participant", found["1"], "us", digits=0)
