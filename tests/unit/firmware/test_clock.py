@@ -30,7 +30,9 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return found
 
 
-def start(port: Any, *, reset: dict[int, int] = RESET, **works: bool) -> tuple[tuple[int, int], Any]:
+def start(
+    port: Any, *, reset: dict[int, int] = RESET, **works: bool
+) -> tuple[tuple[int, int], Any]:
     """What clock_start says, and the registers afterwards."""
     registers = (ctypes.c_uint32 * 7).in_dll(port, "registers")
     for number in range(7):
@@ -50,7 +52,12 @@ def frequencies(registers: Any) -> tuple[float, float, float, float]:
     source = HSE if word & 1 << 22 else HSI
     into = source / (word & 0x3F)
     oscillator = into * (word >> 6 & 0x1FF)
-    return into, oscillator, oscillator / (2, 4, 6, 8)[word >> 16 & 3], oscillator / (word >> 24 & 15)
+    return (
+        into,
+        oscillator,
+        oscillator / (2, 4, 6, 8)[word >> 16 & 3],
+        oscillator / (word >> 24 & 15),
+    )
 
 
 @pytest.mark.parametrize("crystal", [True, False])

@@ -1,8 +1,8 @@
 """The ELF file for the STM32F405/407: what the part's reference manual (RM0090) demands of it.
 
-    vector table   flash from 0x08000000: initial stack, reset, the core's exceptions, 82 of the part
-    code           flash, 1 MiB
-    data, bss      SRAM from 0x20000000, 128 KiB; data is kept in flash
+vector table   flash from 0x08000000: initial stack, reset, the core's exceptions, 82 of the part
+code           flash, 1 MiB
+data, bss      SRAM from 0x20000000, 128 KiB; data is kept in flash
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def elf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def symbols(elf: Any) -> dict[str, int]:
-    return {each.name: each["st_value"] for each in elf.get_section_by_name(".symtab").iter_symbols()}
+    return {
+        each.name: each["st_value"] for each in elf.get_section_by_name(".symtab").iter_symbols()
+    }
 
 
 def vectors(elf: Any) -> tuple[int, ...]:
@@ -134,7 +136,14 @@ def test_another_application_builds_on_the_same_port(tmp_path: Path) -> None:
 
 
 def test_a_compiler_that_is_missing_is_named(tmp_path: Path) -> None:
-    command = [require("make"), "-C", str(FIRMWARE), "stm32f4", f"BUILD={tmp_path}", "CROSS=no-such-"]
+    command = [
+        require("make"),
+        "-C",
+        str(FIRMWARE),
+        "stm32f4",
+        f"BUILD={tmp_path}",
+        "CROSS=no-such-",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "no-such-gcc is not installed" in done.stderr and "gcc-arm-none-eabi" in done.stderr
