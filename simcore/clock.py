@@ -52,6 +52,8 @@ class Clock(Environment):
 
     def __init__(self) -> None:
         super().__init__()
+        self.singly = False
+        """Whether a step handles one instant only, for who looks at the time between steps."""
         self.number: Callable[[], int] = self._eid.__next__
         """Draws the number of the next event."""
 
@@ -81,5 +83,7 @@ class Clock(Environment):
         if time < NEVER:
             first = queue[0]
             if first[0] > time or (first[0] == time and first[1:3] > (FIRST, wakes.armed_as)):
-                wakes.handle_instants(self, queue)
+                wakes.handle_instants(self, () if self.singly else queue)
+                if self.singly:
+                    return
         super().step()

@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from simcore.clock import Clock
+
 if TYPE_CHECKING:
     from simcore.federation import Federation
     from simcore.housekeeping import Housekeeper
@@ -26,6 +28,8 @@ def run_paced(federation: Federation, factor: float, housekeeper: Housekeeper) -
         Interrupted: the run was asked to stop.
     """
     env = federation.env
+    if isinstance(env, Clock):
+        env.singly = True
     end = federation.calendar.env_time(federation.end)
     began, origin, late = time.monotonic(), env.now, 0.0
     while True:
