@@ -40,6 +40,7 @@ class Arbiter:
         self._ending: list[Federation] = []
         self._event: Event | None = None
         self._settling = False
+        self._waking: Federation | None = None
         self._stop: StopSimulation | None = None
 
     def ask(self, federation: Federation) -> None:
@@ -54,6 +55,8 @@ class Arbiter:
         for waiting in (self._asking, self._ending):
             if federation in waiting:
                 waiting.remove(federation)
+        if not self._asking and not self._ending and self._stop is None:
+            self._event = None  # it holds the environment, which would never be freed
 
     def _schedule(self, env: Environment, delay: SimTime = 0) -> None:
         if self._event is not None:
@@ -65,11 +68,31 @@ class Arbiter:
         self._event = event
         env.schedule(event, LAST, delay)
 
-    def conclude(self, env: Environment) -> None:
+    def conclude(self, env: Environment, waking: Federation | None = None) -> None:
         """Settle at once if the environment has nothing more at this instant, else behind it.
 
         Only from an event of the environment's own, where no process is active.
+
+        Args:
+            waking: the federation whose calendar handles this instant: the environment does not
+                know its next one before that is over.
         """
+        self._waking = waking
+        try:
+            self._settle(env)
+        finally:
+            self._waking = None
+
+    def following(self, federation: Federation) -> int:
+        """The next instant (ns) at which a federation, or anything beside it, has to do."""
+        following = federation.calendar.following()
+        waking = self._waking
+        if waking is None or waking is federation or not waking.calendar.heap:
+            return following
+        time = waking.calendar.env_time(waking.calendar.heap[0][0])
+        return min(following, federation.calendar.time_of(time))
+
+    def _settle(self, env: Environment) -> None:
         while (self._asking or self._ending) and self._event is None:
             following = env.peek()
             if following <= env.now or (
@@ -87,6 +110,8 @@ class Arbiter:
                 self._round()
             finally:
                 self._settling = False
+            if self._waking is not None and self._waking.calendar.is_due():
+                self._waking.ask()  # another federation may have brought that about
 
     def stop(self, env: Environment, stop: StopSimulation) -> None:
         """Stop the environment once everything at the present instant is over."""
@@ -94,6 +119,8 @@ class Arbiter:
         self._schedule(env)
 
     def _run(self, event: Event) -> None:
+        if event is not self._event:
+            return  # those it was for have ended
         self._event = None
         self.conclude(event.env)
         if self._event is None and self._stop is not None:

@@ -224,7 +224,7 @@ class Calendar:
         """Whether a time of the environment stands for the present nanosecond, or before."""
         if time == Infinity:
             return False
-        return round((time - self._origin) * self.scale) <= self.now
+        return self.time_of(time) <= self.now
 
     def handle_due(self) -> None:
         """Handle what was entered for the present instant after its wake."""
@@ -240,8 +240,12 @@ class Calendar:
     def following(self) -> int:
         """The next instant (ns) at which the environment or this calendar has anything to do."""
         time = self.env.peek()
-        queued = NEVER if time == Infinity else round((time - self._origin) * self.scale)
+        queued = NEVER if time == Infinity else self.time_of(time)
         return min(queued, self.heap[0][0]) if self.heap else queued
+
+    def time_of(self, time: SimTime) -> int:
+        """The virtual time (ns) that a time of the environment stands for."""
+        return round((time - self._origin) * self.scale)
 
     def env_time(self, time: int) -> SimTime:
         """The environment's time at a virtual time (ns)."""
