@@ -231,8 +231,6 @@ class Federation:
         """Take what participants did ahead of the rest, as far as it lies before `end` (ns)."""
         if self.windows is not None:
             self.windows.close(end)
-        for message in self._in_order(self._entering):
-            message.path.release(message)
         self.network.finish(end)
 
     def on_links(self) -> list[Message]:
@@ -255,7 +253,7 @@ class Federation:
             self.attend()
         if self.network.active:
             self.ask()
-        self._arbiter.conclude(self.env)
+        self._arbiter.conclude(self.env, self)
 
     def ask(self) -> None:
         """Have `settle` called at the end of this instant, and `end_instant` after that."""
@@ -263,6 +261,10 @@ class Federation:
             self._asked = True
             self.calendar.busy = True
             self._arbiter.ask(self)
+
+    def following(self) -> int:
+        """The next instant (ns) at which anything can happen, but for what is in the network."""
+        return self._arbiter.following(self)
 
     def stage(self, message: Message) -> None:
         """Have `message.path.release(message)` called at the end of this instant, in order.

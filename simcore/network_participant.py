@@ -99,7 +99,8 @@ class ParticipantNetwork(Network):
 
     def stage(self, message: Message) -> None:
         """Have a message enter at the end of this instant, or at the boundary of its window."""
-        if message.sent < self.clock:
+        windows = self.federation.windows
+        if message.sent < self.clock and windows is None:
             raise SendError(
                 f"{message.sender.name} cannot send to {message.destination} at {message.sent} "
                 f"ns: the network has gone on to {self.clock} ns, for nothing was to happen "
@@ -108,7 +109,6 @@ class ParticipantNetwork(Network):
                 now=message.sent,
             )
         message.entered = message.sent
-        windows = self.federation.windows
         if windows is not None:
             windows.stage(message)
         else:
@@ -122,6 +122,10 @@ class ParticipantNetwork(Network):
             message.entered = self.clock
         self._waiting.append(message)
         self.active = windows is None
+        if self._patience is not None:
+            self._oldest.append(message)
+            if windows is None and len(self._oldest) == 1:
+                self._watch_oldest()
 
     def in_flight(self) -> Iterable[Message]:
         """Messages inside, or about to enter."""
@@ -144,7 +148,7 @@ class ParticipantNetwork(Network):
         calendar = self.federation.calendar
         while self._waiting or self.next is not None:
             now = calendar.current()
-            following = min(calendar.following(), now + SLICE)
+            following = min(self.federation.following(), now + SLICE)
             if following <= now:
                 return  # something was announced for this very instant: that comes first
             bound = min(following + 1, self.federation.end)
@@ -168,6 +172,7 @@ class ParticipantNetwork(Network):
         until = position + grain
         while self._waiting or (self.next is not None and self.next < until):
             self._go(until)
+        self._give_up(position)
 
     def finish(self, end: int) -> None:
         """Go on to the end of the run."""
@@ -175,14 +180,13 @@ class ParticipantNetwork(Network):
         if self.clock < end:
             while self._waiting or (self.next is not None and self.next < end):
                 self._go(end)
+        self._give_up(end)
 
     def _go(self, until: int) -> None:
         """One exchange: let in what waits, go on to `until` (ns, exclusive), take what came."""
         inputs, self._waiting = self._waiting, []
         for message in inputs:
             self._inside[message.id] = message
-            if self._patience is not None:
-                self._watch(message)
         for observer in self.federation.grant_observers:
             observer("network", until, len(inputs))
         self.participant.begin(until, inputs)
@@ -196,7 +200,10 @@ class ParticipantNetwork(Network):
                 self._given_up.remove(id)
                 continue
             message = self._inside.pop(id)
-            if fate is Fate.DELIVERED:
+            deadline = self._deadline(message)
+            if at >= deadline:
+                self._lose(message, Fate.LOSS, deadline)
+            elif fate is Fate.DELIVERED:
                 self.federation.announce(message, at)
             else:
                 self._lose(message, fate, at)
@@ -234,43 +241,42 @@ class ParticipantNetwork(Network):
             key = (at, ARRIVAL, message.sent, message.source_order, message.number)
             federation.calendar.push((*key, partial(_lose_now, federation, fate), message))
 
-    def _watch(self, message: Message) -> None:
-        """Give up a message that does not come out; one entry of the calendar watches all."""
-        assert self._patience is not None
-        self._oldest.append(message)
-        if len(self._oldest) == 1:
-            self._watch_oldest()
+    # -- patience
+
+    def _deadline(self, message: Message) -> int:
+        """When a message that has not come out is taken for lost, ns."""
+        return NEVER if self._patience is None else min(message.entered + self._patience, NEVER)
 
     def _watch_oldest(self) -> None:
-        assert self._patience is not None
+        """One entry of the calendar watches all; with windows, their boundaries do."""
         self._continues += 1
-        at = max(self._oldest[0].entered + self._patience, self.federation.calendar.now)
-        key = (min(at, NEVER), CONTROL, 4, 0, self._continues)
-        self.federation.calendar.push((*key, self._give_up, None))
+        key = (self._deadline(self._oldest[0]), CONTROL, 4, 0, self._continues)
+        self.federation.calendar.push((*key, self._watched, None))
 
-    def _give_up(self, _: None) -> None:
-        assert self._patience is not None
-        now = self.federation.calendar.now
+    def _watched(self, _: None) -> None:
+        self._give_up(self.federation.calendar.now + 1)
+        if self._oldest:
+            self._watch_oldest()
+
+    def _give_up(self, until: int) -> None:
+        """Take for lost what has not come out though its time was over before `until` (ns)."""
         oldest = self._oldest
-        while oldest and oldest[0].entered + self._patience <= now:
+        while oldest and (oldest[0].id not in self._inside or self._deadline(oldest[0]) < until):
             message = oldest.popleft()
             if self._inside.pop(message.id, None) is not None:
                 self._given_up.add(message.id)
-                self.federation.lose(message, Fate.LOSS, now)
-        while oldest and oldest[0].id not in self._inside:
-            oldest.popleft()
-        if oldest:
-            self._watch_oldest()
+                self.federation.lose(message, Fate.LOSS, self._deadline(message))
 
     def participants(self) -> Iterable[Participant]:
         """What is to be ended with the run."""
         return (self.participant,)
 
     def close(self) -> None:
-        """Let go of all messages."""
+        """Let go of all messages, and of the participant, which may hold some as well."""
         self._inside.clear()
         self._waiting.clear()
         self._oldest.clear()
+        del self.participant
 
 
 def _nothing(_: None) -> None:

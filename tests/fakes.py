@@ -184,7 +184,7 @@ class FakeNetwork(Participant):
             assert self.clock <= message.entered < self._until, "it enters in the past"
         self._entering += self._inputs
         entering = self._entering
-        keys = [(m.entered, m.source_order, m.number) for m in entering]
+        keys = [(m.entered, m.sent, m.source_order, m.number) for m in entering]
         assert keys == sorted(keys), "what enters comes in order"
         found: list[Delivery] = []
         while True:
