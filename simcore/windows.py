@@ -202,7 +202,7 @@ class Windows:
         Raises:
             UsageError: the window that is under way ends later.
         """
-        if self.end is not None and time < self.end:
+        if self.end is not None and time < min(self.end, self._federation.end):
             raise UsageError(
                 f"virtual time {time} ns is too soon to announce a change: free-running "
                 f"participants are on their way to {self.end} ns"
@@ -218,6 +218,8 @@ class Windows:
         if self.end is not None:
             self._collect(now)
         self._federation.network.reach(self.position, self.grain)
+        # Not before all of it is recorded: who did it comes one after the other, not in time.
+        self._federation.recorder.held_from = self.position
         self._federation.ask()  # for the end of this instant, where `grant` is called
 
     def _collect(self, end: int) -> None:
@@ -226,12 +228,15 @@ class Windows:
         start, until = self.position, self.end
         done = [(host, host.finish(start, until)) for host in self._under_way]
         self.position, self.end = until, None
-        self._federation.recorder.held_from = until
         for host, each in done:
             host.apply(each, end)
-        entering = sorted((m for m in self._entering if m.entered < until), key=_stamp_order)
-        self._entering = [message for message in self._entering if message.entered >= until]
-        for message in entering:
+        self._release(min(until, end))
+
+    def _release(self, end: int) -> None:
+        """Let enter their links what is stamped before `end` (ns), in the order of the stamps."""
+        ready = sorted((m for m in self._entering if m.entered < end), key=_stamp_order)
+        self._entering = [message for message in self._entering if message.entered >= end]
+        for message in ready:
             message.path.release(message)
 
     def grant(self) -> None:
@@ -291,7 +296,8 @@ class Windows:
 
     def not_before(self, message: Message, at: int, *, free: bool = False) -> int:
         """When something due at `at` can happen at the earliest; later counts as late."""
-        earliest = self._federation.calendar.now
+        # The environment may have gone on behind the end of this run.
+        earliest = min(self._federation.calendar.now, self._federation.end)
         if free and self.end is not None:
             earliest = self.end
         if at >= earliest:
@@ -321,10 +327,7 @@ class Windows:
         """Take what is outstanding, as far as it lies before the end of the run (ns)."""
         if self.end is not None:
             self._collect(end)
-        ready = sorted((m for m in self._entering if m.entered < end), key=_stamp_order)
-        self._entering = []
-        for message in ready:
-            message.path.release(message)
+        self._release(end)
 
 
 def _stamp_order(message: Message) -> tuple[int, int, int]:
