@@ -259,8 +259,10 @@ class ReactiveHost(Host):
             node.hold(measure.at, now, node.measure, measure)
         for output in done.outputs:
             node = self.node_of(output.source)
+            if node.down:
+                continue  # the participant stands behind others as well
             message = node.emit(output)
-            if output.at == now and not node.down:
+            if output.at == now:
                 message.path.enter(message)
             else:
                 node.hold(output.at, now, message.path.enter, message)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from random import Random
 
 import pytest
@@ -267,3 +269,134 @@ def test_a_crash_in_a_shared_participant_cuts_off_one_node():
     assert [at for at, to in given if to == "f-1"] == [20, 30, 70, 80, 90]
     sent = [message[6] for message in run.messages(to="a")]
     assert sent == [19, 39, 89, 99]
+
+
+class Scripted:
+    """Does at given instants what it is told to."""
+
+    def __init__(self, outputs=(), measures=()):
+        self.outputs = outputs
+        self.measures = measures
+        self.start = 0
+
+    def advance(self, until, inputs):
+        start, self.start = self.start, until
+        outputs = [each for each in self.outputs if start <= each.at < until]
+        return Done(outputs, [each for each in self.measures if start <= each.at < until])
+
+
+def scripted(*outputs, measures=()):
+    return Taking("free_running", lambda *_: Scripted(outputs, measures))
+
+
+def test_the_digest_of_more_than_a_buffer_of_measurements_in_one_window():
+    """Those of `g` come after all of `f`, though they are as early."""
+    measures = [Measure(at, "m", at) for at in range(1500)]
+    nodes = {"f": scripted(measures=measures), "g": scripted(measures=measures), "a": None}
+    links = [both("f", "a", "10us"), both("g", "a", "10us")]
+    runs = [play(world(nodes, links, lasts=20_000, window=w)) for w in (None, "100ns")]
+    assert runs[0].digest == runs[1].digest
+    assert runs[0].federation.recorder.measured == 3000
+
+
+@pytest.mark.parametrize("network", [{"links": [both("f", "a", "50ns")]}, {"quantum": "50ns"}])
+def test_an_environment_that_goes_on_behind_the_end_changes_nothing(network):
+    scenario = world(
+        {"f": scripted(Output(95, "a", "x", "null", 1, None, 0, 0)), "a": None},
+        lasts=100,
+        **network,
+    )
+    run = play(scenario)
+    longer = play(scenario, lambda federation: federation.env.run(until=500))
+    assert run.messages() == [(100, "f/1", "a", "x", 1, "null", 95, "in_flight")]
+    assert longer.digest == run.digest
+    assert longer.federation.windows.late == run.federation.windows.late
+
+
+def test_a_change_behind_the_end_can_be_announced_though_a_window_ends_later():
+    def model(node):
+        yield node.sleep(132)
+        node.federation.at(137, lambda: None)
+
+    windows: list = []
+    nodes = {"f": silent(windows, grain=10), "a": model}
+    play(world(nodes, [both("f", "a", "50ns")], lasts=135))
+    assert windows[-1] == (130, 140)
+
+
+@pytest.mark.parametrize("window", [None, "1ns"])
+def test_what_comes_to_a_relay_at_the_very_end_is_in_flight(window):
+    """a --20 ns--> x --50 ns, fed by f--> f: at 30 ns the message waits at x."""
+    nodes = {"f": silent([]), "x": None, "a": at(10)}
+    links = [both("a", "x", "20ns"), both("x", "f", "50ns", rate="8Gbit/s", shared=True)]
+    scenario = world(nodes, links, lasts=200, window=window)
+    run = play(scenario, lambda federation: federation.env.run(until=30))
+    assert run.messages() == [(30, "a/1", "f", "x", 1, "null", 10, "in_flight")]
+
+
+@pytest.mark.parametrize("kind", ["reactive", "free_running"])
+def test_what_a_node_that_is_down_sends_gets_no_number(kind):
+    """Both nodes stand behind one participant, which goes on when one of them crashes."""
+
+    class Beats:
+        def __init__(self, free):
+            self.free = free
+            self.start = 0
+
+        def advance(self, until, inputs):
+            end = until if self.free else until + 1
+            times = range(self.start, end, 10)
+            self.start += 10 * len(times)
+            sent = [
+                Output(time, "a", "x", "null", 1, None, 0, 0, f"f-{i}")
+                for time in times
+                for i in (0, 1)
+            ]
+            return Done(sent, [], None if self.free else self.start)
+
+    taking = Taking(kind, lambda *_: Beats(kind == "free_running"), shared=True)
+    nodes = {"f": {"does": taking, "count": 2}, "a": None}
+    fault = {"at": "25ns", "for": "30ns", "node": "f-1", "crash": True}
+    run = play(world(nodes, [both("f", "a", "20ns")], lasts=100, faults=[fault]))
+    sent = [(message[6], message[1]) for message in run.messages() if message[1].startswith("f-1")]
+    assert [time for time, _ in sent] == [0, 10, 20, 60, 70, 80, 90]
+    assert [id for _, id in sent] == [f"f-1/{i}" for i in range(1, 8)]
+
+
+@pytest.mark.parametrize("free", [True, False])
+@pytest.mark.parametrize("end", [4000, 1000, 1111])
+def test_a_run_with_participants_is_freed(free, end):
+    peers = {"f": ["a"], "a": ["f"]}
+
+    def running_free(name, life, born):
+        return FreeRunning(Program(name, peers[name]), born)
+
+    def reactive(name, life, born):
+        return Reactive(Program(name, peers[name]))
+
+    other = Taking("reactive", reactive)
+    nodes = {"f": Taking("free_running", running_free) if free else other, "a": other}
+    scenario = world(nodes, [both("f", "a", "30ns", rate="1Gbit/s")], lasts=4000)
+    federation = Federation(scenario, plugins=PLUGINS)
+    with federation:
+        federation.env.run(until=end)
+    gone = weakref.ref(federation)
+    del federation
+    gc.collect()
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_run_that_ended_in_the_middle_of_an_instant_is_freed():
+    def model(node):
+        while True:
+            yield node.sleep(10)
+            node.send("b", "x")  # without delay: at the end of the instant
+
+    federation = Federation(world({"a": model, "b": None}, lasts=4000), plugins=PLUGINS)
+    with federation:
+        federation.env.run(until=100)
+    gone = weakref.ref(federation)
+    del federation
+    gc.collect()
+    assert gone() is None
