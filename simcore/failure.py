@@ -89,12 +89,10 @@ def report(remote: Remote, rule: str, what: str) -> ParticipantError:
         f"  waiting: {waiting}",
         *(f"  refused: {each}" for each in outside.listener.refused[-_LISTED:]),
     ]
-    told = {line.strip() for line in more}
-    fresh = [line for line in log if line.strip() not in told]  # often one and the same traceback
-    if fresh:
-        lines += [f"  last lines of {outside.log_of(remote.name)}:", *(f"    {x}" for x in fresh)]
+    if log and more and log[-1].strip() == more[-1].strip():  # one and the same traceback
+        lines.append(f"  log: ends with the same, {outside.log_of(remote.name)}")
     elif log:
-        lines.append(f"  log: the same, in {outside.log_of(remote.name)}")
+        lines += [f"  last lines of {outside.log_of(remote.name)}:", *(f"    {x}" for x in log)]
     else:
         lines.append("  log: it printed nothing")
     return ParticipantError(
