@@ -33,9 +33,14 @@ def arbiter_of(env: Environment) -> Arbiter:
 
 
 class Arbiter:
-    """Settles the instants of the federations that asked for it."""
+    """Settles the instants of the federations that asked for it.
+
+    Attributes:
+        scale: nanoseconds per unit of the environment's time, once a federation has said so.
+    """
 
     def __init__(self) -> None:
+        self.scale: int | None = None
         self._asking: list[Federation] = []
         self._ending: list[Federation] = []
         self._event: Event | None = None

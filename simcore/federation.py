@@ -27,7 +27,7 @@ from simcore.plugins import Plugins
 from simcore.results.archive import Archive
 from simcore.results.digest import kind_number
 from simcore.results.recorder import Recorder
-from simcore.units import duration
+from simcore.units import duration, show_exact
 from simcore.windows import FreeRunningHost, Windows
 
 if TYPE_CHECKING:
@@ -79,6 +79,13 @@ class Federation:
                 f"an environment at {self.env.now} with the unit {unit!r} cannot tell the "
                 "nanoseconds of this duration apart: start it at 0, or use the unit 1ns"
             )
+        self._arbiter = arbiter_of(self.env)
+        if self._arbiter.scale not in (None, scale):
+            raise UsageError(
+                f"another run in this environment has a unit of {show_exact(self._arbiter.scale)}, "
+                f"not {show_exact(scale)}: its time cannot stand for both"
+            )
+        self._arbiter.scale = scale
         Federation._count += 1
         self.index = Federation._count
         self.scenario = scenario
@@ -93,7 +100,6 @@ class Federation:
         self.closed = False
         self.attend: Callable[[], None] | None = None
         """Called between two instants when `calendar.busy` was set from outside."""
-        self._arbiter = arbiter_of(self.env)
         self._asked = False
         self._controls = 0
         self._staged: list[Message] = []

@@ -59,7 +59,14 @@ class FreeRunningHost(Host):
         super().start(self._windows.position)
 
     def _begin_life(self, now: int, following: int | None) -> None:
-        """It is let go with the next window."""
+        """It is let go with the next window, so a later life must fit those of the first."""
+        assert self.participant is not None
+        grain = self.participant.grain
+        if self._windows.length and self._windows.grain % grain:
+            raise UsageError(
+                f"{self.name} started again with a grain of {grain} ns, which does not fit that "
+                f"of the run, {self._windows.grain} ns"
+            )
 
     def take(self, message: Message) -> None:
         """An arrival was handed over before, or will be at the end of this instant."""

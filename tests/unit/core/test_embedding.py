@@ -9,7 +9,7 @@ import pytest
 import simpy
 from worlds import MS, PLUGINS, S, Transcript, both, play, world
 
-from simcore import Federation, ModelError, SendError, ZeroDelayLoop
+from simcore import Federation, ModelError, SendError, UsageError, ZeroDelayLoop
 
 LINKS = [both("till", "warehouse", "2ms")]
 
@@ -264,3 +264,12 @@ def test_run_does_it_all():
     digest = federation.run()
     assert digest == federation.digest == play(shop()).digest
     assert federation.env.now == S
+
+
+def test_one_environment_has_one_unit():
+    env = simpy.Environment()
+    scenario = world({"a": None}, lasts="1s")
+    with Federation(scenario, env, unit="1s", plugins=PLUGINS):
+        with pytest.raises(UsageError, match="has a unit of 1s, not 0.001s: its time cannot"):
+            Federation(scenario, env, unit="1ms", plugins=PLUGINS)
+        Federation(scenario, env, unit="1s", plugins=PLUGINS).close()

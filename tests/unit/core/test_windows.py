@@ -12,6 +12,8 @@ from worlds import PLUGINS, Taking, both, one_way, play, world
 
 from simcore import Federation, Plugins, UsageError
 from simcore.errors import ModelError
+from simcore.hosting import host
+from simcore.participant import InProcess
 from simcore.protocol.service import Done, Measure, Output
 
 
@@ -126,6 +128,20 @@ def test_grains_that_do_not_fit_are_refused():
     nodes = {"f": silent([], grain=10), "g": silent([], grain=15), "a": None}
     with pytest.raises(UsageError, match="grains 15 ns and 10 ns cannot share boundaries"):
         Federation(world(nodes, [both("f", "a"), both("g", "a")]), plugins=PLUGINS)
+
+
+def test_a_later_life_with_a_grain_that_does_not_fit_is_refused():
+    class Changing(Taking):
+        def attach(self, federation, spec):
+            def make(life):
+                return InProcess("f", lambda: Silent(0, [], []), "free_running", 10 * life)
+
+            return host(federation, spec, make, kind="free_running")
+
+    nodes = {"f": Changing("free_running", lambda *_: None), "a": None}
+    fault = {"at": "100ns", "for": "20ns", "node": "f", "crash": True}
+    with pytest.raises(UsageError, match="f started again with a grain of 20 ns.* the run, 10 ns"):
+        play(world(nodes, [both("f", "a", "50ns")], lasts=300, faults=[fault]))
 
 
 def test_without_a_least_delay_a_quantum_is_needed():
