@@ -20,6 +20,7 @@ class Frame:
     def __init__(self, message: Message, orders: dict[str, int]) -> None:
         self.id = message.id
         self.entered = message.at
+        self.sent = message.sent
         self.size = message.size
         source, _, number = message.id.rpartition("/")
         self.source_order, self.number = orders[source], int(number)
