@@ -217,7 +217,7 @@ class Reader:
     """Somebody who does what a page says, in a folder of their own.
 
     Args:
-        folder: empty; gets the shipped scenarios.
+        folder: empty; gets the shipped scenarios, the firmware, and the scripts.
         installs: commands that are not run here.
     """
 
@@ -228,8 +228,9 @@ class Reader:
         self._names: dict[str, Any] = {"__name__": "__main__"}
         self._printed: list[str] | None = None
         self._code = 0
-        caches = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / "scenarios", folder / "scenarios", ignore=caches)
+        made = shutil.ignore_patterns("__pycache__", "build")
+        for name in ("scenarios", "firmware", "scripts"):
+            shutil.copytree(ROOT / name, folder / name, ignore=made)
         for name in ("models.py", "my_models.py"):  # parts of scenarios and the reference name them
             (folder / name).write_text("def meter(node):\n    yield\n", encoding="utf-8")
         self._bin = folder / ".bin"
