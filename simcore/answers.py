@@ -177,11 +177,15 @@ class NetworkAnswers:
 
     def __init__(self) -> None:
         self._inside: set[str] = set()
+        self._patient = False
+        self._last: dict[str, int] = {}
         self._clock = 0
 
     def inputs(self, messages: Sequence[Message]) -> list[NetworkInput]:
         """The inputs of an ADVANCE: all but what the messages contain."""
         self._inside.update(message.id for message in messages)
+        for message in messages:
+            self._last[message.source] = message.number
         return [
             NetworkInput(
                 message.entered,
@@ -219,10 +223,22 @@ class NetworkAnswers:
         self._clock = now
         return NetworkDone(now, frame.next, deliveries)
 
+    def give_up(self, id: str) -> None:
+        """Nobody waits for a message any more; it may have a fate all the same, or none."""
+        self._inside.discard(id)
+        self._patient = True
+
+    def _given_up(self, id: str) -> bool:
+        # Which ones is not kept: a network that loses messages in silence may do so for ever.
+        source, _, number = id.rpartition("/")
+        if not self._patient or not number.isdecimal() or len(number) > 16:
+            return False
+        return int(number) <= self._last.get(source, 0)
+
     def _settled(self, given: Iterable[frames.Delivery], now: int) -> list[Delivery]:
         deliveries = []
         for index, each in enumerate(given):
-            if each.id not in self._inside:
+            if each.id not in self._inside and not self._given_up(each.id):
                 raise ProtocolError(
                     "unknown-message",
                     f"DONE: outputs[{index}].id: {each.id!r} is not in the network",
@@ -231,7 +247,7 @@ class NetworkAnswers:
             low = now if fate is Fate.DELIVERED else self._clock
             if not low <= each.at <= now:
                 raise _at_wrong_time("output-time", f"outputs[{index}]", each.at, low, now)
-            self._inside.remove(each.id)
+            self._inside.discard(each.id)
             deliveries.append(Delivery(each.id, each.at, fate))
         return deliveries
 

@@ -17,7 +17,7 @@ from simcore.clock import NEVER
 from simcore.errors import ModelError, SendError
 from simcore.message import Fate, Message
 from simcore.network import Network, Path
-from simcore.participant import NetworkDone, Participant
+from simcore.participant import Delivery, NetworkDone, Participant
 
 if TYPE_CHECKING:
     from simcore.federation import Federation
@@ -75,7 +75,6 @@ class ParticipantNetwork(Network):
         self._inside: dict[str, Message] = {}
         self._waiting: list[Message] = []
         self._oldest: deque[Message] = deque()
-        self._given_up: set[str] = set()
         self._finishing = False
         self._continues = 0
         participant.launch()
@@ -148,7 +147,8 @@ class ParticipantNetwork(Network):
         calendar = self.federation.calendar
         while self._waiting or self.next is not None:
             now = calendar.current()
-            following = min(self.federation.following(), now + SLICE)
+            busy_from = now if self._waiting or self.next is None else max(now, self.next)
+            following = min(self.federation.following(), busy_from + SLICE)
             if following <= now:
                 return  # something was announced for this very instant: that comes first
             bound = min(following + 1, self.federation.end)
@@ -196,9 +196,8 @@ class ParticipantNetwork(Network):
         self.clock = done.now
         self.next = done.next
         for id, at, fate in done.deliveries:
-            if id in self._given_up:
-                self._given_up.remove(id)
-                continue
+            if id not in self._inside:
+                continue  # it was given up
             message = self._inside.pop(id)
             deadline = self._deadline(message)
             if at >= deadline:
@@ -214,16 +213,7 @@ class ParticipantNetwork(Network):
         elif done.next is not None and done.next < done.now:
             problem = f"its next event at {done.next}"
         else:
-            wrong = [
-                each
-                for each in done.deliveries
-                if each.id not in self._given_up
-                and (
-                    each.id not in self._inside
-                    or not self._inside[each.id].entered <= each.at <= done.now
-                    or (each.fate is Fate.DELIVERED and each.at != done.now)
-                )
-            ]
+            wrong = [each for each in done.deliveries if not self._is_possible(each, done.now)]
             if not wrong:
                 return
             problem = f"{wrong[0].id} {wrong[0].fate.name.lower()} at {wrong[0].at}"
@@ -231,6 +221,13 @@ class ParticipantNetwork(Network):
             f"the network was let go from {self.clock} to {until} ns and answered with {problem}",
             now=self.federation.now,
         )
+
+    def _is_possible(self, delivery: Delivery, now: int) -> bool:
+        message = self._inside.get(delivery.id)
+        if message is None:
+            return self._patience is not None
+        earliest = now if delivery.fate is Fate.DELIVERED else message.entered
+        return earliest <= delivery.at <= now
 
     def _lose(self, message: Message, fate: Fate, at: int) -> None:
         """Record a loss; one that lies ahead when its time comes."""
@@ -264,7 +261,7 @@ class ParticipantNetwork(Network):
         while oldest and (oldest[0].id not in self._inside or self._deadline(oldest[0]) < until):
             message = oldest.popleft()
             if self._inside.pop(message.id, None) is not None:
-                self._given_up.add(message.id)
+                self.participant.give_up(message.id)
                 self.federation.lose(message, Fate.LOSS, self._deadline(message))
 
     def participants(self) -> Iterable[Participant]:

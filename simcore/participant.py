@@ -84,6 +84,9 @@ class Participant(ABC):
     def finish(self) -> Done | NetworkDone:
         """Wait until it has come as far as it was let go, and take its answer."""
 
+    def give_up(self, id: str) -> None:  # noqa: B027
+        """Note that a network is no longer expected to say what becomes of a message."""
+
     def shut_down(self) -> None:  # noqa: B027 - in-process ones have nothing to end
         """Ask it to end; returns at once, so that all end at the same time."""
 

@@ -262,6 +262,10 @@ class Remote(Participant):
         exchange.inputs = ()
         return done
 
+    def give_up(self, id: str) -> None:
+        """Note that a message's fate may come or not; see `Participant.give_up`."""
+        self._answers.give_up(id)
+
     def _idle(self) -> None:
         """While nothing moves: see whether there is still something to wait for."""
         self.federation.check_stop()

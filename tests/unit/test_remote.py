@@ -397,6 +397,17 @@ def test_deliveries_and_losses_of_a_network(federation: Federation) -> None:
     remote.kill()
 
 
+def test_a_message_that_was_given_up_may_come_out_or_not(federation: Federation) -> None:
+    remote, line = started(federation, kind="network")
+    answer(remote, line, 3, arrived(federation, at=2), now=2)
+    remote.give_up("a/1")
+    late = [{"at": 5, "id": "a/1"}]
+    assert answer(remote, line, 9, now=5, outputs=late).deliveries == [Delivery("a/1", 5)]
+    for id in ("a/2", "b/1", "a/x", "a/" + "9" * 5000):
+        assert not remote._answers._given_up(id)
+    remote.kill()
+
+
 NETWORK_BREACHES = {
     "a clock at the bound": ("now", {"now": 9}),
     "a clock that goes back": ("now", {"now": 1}),

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import simpy
 from fakes import FakeNetwork, Frames, FreeRunning, Packets, Program, Reactive
-from worlds import PLUGINS, Taking, play, world
+from worlds import PLUGINS, S, Taking, play, world
 
 from simcore import Federation, Plugins
 from simcore.network_participant import ParticipantNetwork
+from simcore.participant import NetworkDone
 
 PEERS = {"a": ["b"], "b": ["a"]}
 
@@ -168,3 +169,57 @@ def test_a_run_with_a_network_is_freed(free, end):
     gc.collect()
     gc.collect()
     assert gone() is None
+
+
+def test_nothing_is_kept_of_what_was_given_up():
+    class Hole(FakeNetwork):
+        def finish(self):
+            return NetworkDone(self._until - 1, None, [])
+
+    class Holes(Patient):
+        def build(self, federation, scenario):
+            network = ParticipantNetwork(federation, Hole(Frames(1, 1)), patience=15)
+            sizes.append(lambda: len(network._inside) + len(network._oldest))
+            return network
+
+    def model(node):
+        for _ in range(300):
+            yield node.sleep(10)
+            node.send("b", "x")
+            most.append(sizes[0]())
+
+    sizes: list = []
+    most: list[int] = []
+    plugins = Plugins(extra={**PLUGINS.extra, "netmodels": {"patient": Holes()}})
+    scenario = world({"a": model, "b": None}, lasts=4000, network={"model": "patient"})
+    run = play(scenario, plugins=plugins)
+    assert {message[-1] for message in run.messages()} == {"loss"}
+    assert max(most) <= 3
+
+
+def test_a_network_that_waits_for_something_far_ahead_costs_nothing():
+    instants: list[int] = []
+
+    class Beacon(FakeNetwork):
+        def ready(self, now):
+            return 3600 * S
+
+        def finish(self):
+            return NetworkDone(self._until - 1, None, [])
+
+    class Beacons(Patient):
+        def build(self, federation, scenario):
+            federation.attend = lambda: (instants.append(federation.calendar.now), busy())
+
+            def busy() -> None:
+                federation.calendar.busy = True
+
+            busy()
+            return ParticipantNetwork(federation, Beacon(Frames(1, 1), bounds.append))
+
+    bounds: list[int] = []
+    plugins = Plugins(extra={**PLUGINS.extra, "netmodels": {"patient": Beacons()}})
+    scenario = world({"a": None, "b": None}, lasts="2h", network={"model": "patient"})
+    play(scenario, plugins=plugins)
+    assert bounds == [3601 * S + 1]
+    assert len(instants) <= 3
