@@ -267,10 +267,13 @@ class Windows:
             self._resume = cut
             self._have_boundary(cut)
             return
+        self._let_go(until)
+        self._have_boundary(until)
+
+    def _let_go(self, until: int) -> None:
         self.end = until
         self.count += 1
-        self._under_way = [host for host in self.hosts if host.begin(start, until)]
-        self._have_boundary(until)
+        self._under_way = [host for host in self.hosts if host.begin(self.position, until)]
 
     def _next_cut(self, now: int) -> int:
         while self._cuts and self._cuts[0] <= now:
@@ -332,6 +335,8 @@ class Windows:
 
     def close(self, end: int) -> None:
         """Take what is outstanding, as far as it lies before the end of the run (ns)."""
+        if self.end is None and self.position < end:
+            self._let_go(self.position + self.grain)  # the run ends within a grain that waits
         if self.end is not None:
             self._collect(end)
         self._release(end)

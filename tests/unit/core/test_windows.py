@@ -130,6 +130,17 @@ def test_grains_that_do_not_fit_are_refused():
         Federation(world(nodes, [both("f", "a"), both("g", "a")]), plugins=PLUGINS)
 
 
+def test_a_run_that_ends_within_a_grain_that_waits():
+    """A fault at 37 ns keeps the window from 30 ns on from beginning before that."""
+    measures = [Measure(time, "m", time) for time in range(100)]
+    nodes = {"f": scripted(measures=measures, grain=10), "a": None}
+    fault = {"at": "37ns", "for": "10ns", "link": ["f", "a"], "down": True}
+    scenario = world(nodes, [both("f", "a", "50ns")], lasts=100, faults=[fault])
+    for end in (30, 35, 37, 38, 41):
+        run = play(scenario, lambda federation, end=end: federation.env.run(until=end))
+        assert run.measured("m") == list(range(end))
+
+
 def test_a_later_life_with_a_grain_that_does_not_fit_is_refused():
     class Changing(Taking):
         def attach(self, federation, spec):
@@ -301,8 +312,8 @@ class Scripted:
         return Done(outputs, [each for each in self.measures if start <= each.at < until])
 
 
-def scripted(*outputs, measures=()):
-    return Taking("free_running", lambda *_: Scripted(outputs, measures))
+def scripted(*outputs, measures=(), grain=1):
+    return Taking("free_running", lambda *_: Scripted(outputs, measures), grain)
 
 
 def test_the_digest_of_more_than_a_buffer_of_measurements_in_one_window():
