@@ -37,10 +37,12 @@ class Arbiter:
 
     Attributes:
         scale: nanoseconds per unit of the environment's time, once a federation has said so.
+        shared: whether there has been more than one federation.
     """
 
     def __init__(self) -> None:
         self.scale: int | None = None
+        self.shared = False
         self._asking: list[Federation] = []
         self._ending: list[Federation] = []
         self._event: Event | None = None
@@ -115,7 +117,7 @@ class Arbiter:
                 self._round()
             finally:
                 self._settling = False
-            if self._waking is not None and self._waking.calendar.is_due():
+            if self.shared and self._waking is not None and self._waking.calendar.is_due():
                 self._waking.ask()  # another federation may have brought that about
 
     def stop(self, env: Environment, stop: StopSimulation) -> None:

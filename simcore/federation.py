@@ -85,6 +85,7 @@ class Federation:
                 f"another run in this environment has a unit of {show_exact(self._arbiter.scale)}, "
                 f"not {show_exact(scale)}: its time cannot stand for both"
             )
+        self._arbiter.shared = self._arbiter.scale is not None
         self._arbiter.scale = scale
         Federation._count += 1
         self.index = Federation._count
