@@ -87,6 +87,13 @@ class Host(ABC):
             self.launch()
             self.await_ready(now)
 
+    def check_crash(self) -> None:  # noqa: B027 - most can at any instant
+        """Refuse a crash that comes too late to have an effect.
+
+        Raises:
+            UsageError: it does.
+        """
+
     def crash(self) -> None:
         """A node crashes. If it is the only one, so does the participant; others go on."""
         if len(self.nodes) == 1 and self.participant is not None:
@@ -130,6 +137,7 @@ class HostedNode(Node):
 
     def crash(self) -> None:
         """Stop at once; what was computed but not sent yet is lost."""
+        self.host.check_crash()
         super().crash()
         self.host.crash()
 

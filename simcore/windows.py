@@ -68,6 +68,14 @@ class FreeRunningHost(Host):
                 f"of the run, {self._windows.grain} ns"
             )
 
+    def check_crash(self) -> None:
+        """Refuse a crash inside a window: it was not known when the window was granted."""
+        if self._windows.end is not None:
+            raise UsageError(
+                f"{self.name} cannot crash at {self.federation.now} ns: free-running participants "
+                f"are on their way to {self._windows.end} ns; announce it with federation.at"
+            )
+
     def take(self, message: Message) -> None:
         """An arrival was handed over before, or will be at the end of this instant."""
 
@@ -184,6 +192,11 @@ class Windows:
         if odd:
             raise UsageError(
                 f"participants with the grains {grain} ns and {odd[0]} ns cannot share boundaries"
+            )
+        if self._longest is not None and self._longest < grain:
+            raise UsageError(
+                f"window: {show_exact(self._longest)} is shorter than the grain of a free-running "
+                f"participant, {show_exact(grain)}"
             )
         names = self.names()
         least = self._federation.network.least_delay(names)

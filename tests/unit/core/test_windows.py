@@ -427,3 +427,22 @@ def test_a_run_that_ended_in_the_middle_of_an_instant_is_freed():
     del federation
     gc.collect()
     assert gone() is None
+
+
+def test_a_crash_that_nobody_announced_is_refused_inside_a_window():
+    def model(node):
+        yield node.sleep(60)
+        with pytest.raises(UsageError, match="f cannot crash at 60 ns.*on their way to 100 ns"):
+            node.federation.nodes["f"].crash()
+        yield node.sleep(40)
+        node.federation.nodes["f"].crash()  # at a boundary all are here
+
+    windows: list = []
+    play(world({"f": silent(windows), "a": model}, [both("f", "a", "50ns")], lasts=200))
+    assert windows == [(0, 50), (50, 100)]
+
+
+def test_a_window_shorter_than_the_grain_is_refused():
+    scenario = world({"f": silent([], grain=10), "a": None}, [both("f", "a")], window="7ns")
+    with pytest.raises(UsageError, match=r"window: 0.000000007s is shorter than the grain"):
+        Federation(scenario, plugins=PLUGINS)
