@@ -165,7 +165,7 @@ def test_a_program_that_expects_something_else_gets_a_hint(contract, tmp_path) -
         "serve(Picky())\n"
     )
     line = [*GENEROUS, "--", sys.executable, str(picky)]
-    code, out, err = contract(*line)
+    code, _, err = contract(*line)
     assert (code, err) == (1, "hint: say what the program expects with --input KIND=JSON\n")
     code, _, err = contract("--input", 'reading={"celsius": 20.5}', *line)
     assert (code, err) == (0, "")
