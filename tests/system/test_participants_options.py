@@ -79,6 +79,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
         yield made
 
 
+_opened: list[Run] = []
+
+
+@pytest.fixture(autouse=True)
+def _close_runs() -> Iterator[None]:
+    yield
+    while _opened:
+        _opened.pop().close()
+
+
 def run(
     project: Project, *, count: int | None = None, faults: str = "[]", **keys: Any
 ) -> tuple[list[Any], Run]:
@@ -100,6 +110,7 @@ faults: {faults}
     out = project.path / "run"
     Federation(loads(text, base=project.path), out=out).run()
     opened = open_run(out)
+    _opened.append(opened)
     told = opened.connection.execute(
         "SELECT payload FROM messages WHERE kind = 'told' ORDER BY sent, source, number"
     )

@@ -84,7 +84,7 @@ def test_an_error_comes_in_place_of_an_answer() -> None:
         (b'{"type":"DONE","seq":"\\ud800"}', "invalid-json", "half of a surrogate pair"),
         (b'{"type":"DONE","seq":1,"now":5,"outputs":[{"payload":NaN}]}', "invalid-json",
          "invalid character"),
-        (b'{"type":"DONE","outputs":[{"payload":' + b"[" * 5000 + b"]" * 5000 + b"}]}",
+        (b'{"type":"DONE","outputs":[{"payload":' + b"[" * 200_000 + b"]" * 200_000 + b"}]}",
          "invalid-json", "it is nested too deep"),
         (b"[1]", "frame-shape", "DONE was expected, and '[1]' came"),
         (b"3", "frame-shape", "DONE was expected, and '3' came"),
