@@ -14,10 +14,10 @@ from simcore.hosting import in_process
 from simcore.node import Node
 from simcore.payload import freeze
 from simcore.plugins import Determinism, Path
+from simcore.protocol.loading import load_object
 from simcore.protocol.service import ServiceHost, check_service
 
 from . import service_keys
-from .code import load_object
 
 if TYPE_CHECKING:
     from simcore.federation import Federation
