@@ -110,6 +110,8 @@ class Killing:
         self.counts["runs" if victim == "simcore" else "participants"] += 1
         if (out / DATABASE).exists():
             self._check_database(out)
+        else:
+            assert early, f"{moment}: exchanges took place, and no database is there"
 
     def _check_report(self, victim: str, report: str, out: Path) -> None:
         """Both reports name the participant, and how it ended."""
