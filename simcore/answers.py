@@ -8,8 +8,7 @@ a rule is named with its place in the frame; `docs/protocol.md` lists the rules.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
 from msgspec import Raw
 
@@ -21,14 +20,29 @@ from simcore.protocol.frames import Input, NetworkInput, ProtocolError
 from simcore.protocol.service import Done, Measure, Output
 from simcore.units import MAX_TIME
 
-if TYPE_CHECKING:
-    from simcore.node import Node
-
 CAUSES = 256
 """Inputs of earlier exchanges that may still be named as a cause."""
 
 _NOTHING = (0, 0)
 _FATES = {each.name.lower(): each for each in Fate}
+
+
+def wrong_in_ready(
+    kind: Kind, following: int | None, grain: int, now: int
+) -> Iterator[ProtocolError]:
+    """What is wrong in a READY whose kind is right.
+
+    Args:
+        following: its `next`, ns.
+        grain: its `grain`, ns.
+        now: `time` of the INIT that it answers, ns.
+    """
+    if following is not None and kind == "free_running":
+        yield ProtocolError("next", "READY: next must be null for a free-running participant")
+    elif following is not None and following < now:
+        yield ProtocolError("next", f"READY: next is {following}, before INIT.time ({now})")
+    if grain != 1 and kind != "free_running":
+        yield ProtocolError("grain", "READY: grain is for free-running participants only")
 
 
 class Answers:
@@ -45,7 +59,7 @@ class Answers:
         self,
         kind: Kind,
         nodes: Sequence[str],
-        known: Mapping[str, Node],
+        known: Container[str],
         hint: Callable[[object], str],
     ) -> None:
         self._free = kind == "free_running"

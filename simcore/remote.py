@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from simcore.answers import Answers, NetworkAnswers
+from simcore.answers import Answers, NetworkAnswers, wrong_in_ready
 from simcore.errors import ParticipantError
 from simcore.failure import (
     ANSWERING,
@@ -31,8 +31,13 @@ from simcore.message import Message
 from simcore.participant import Kind, NetworkDone, Participant
 from simcore.programs import Launcher, Running
 from simcore.protocol import frames
-from simcore.protocol.channel import Channel, ChannelClosed, ChannelError, DeadlinePassed
-from simcore.protocol.channel import LineTooLong as _LineTooLong
+from simcore.protocol.channel import (
+    Channel,
+    ChannelClosed,
+    ChannelError,
+    DeadlinePassed,
+    LineTooLong,
+)
 from simcore.protocol.frames import MAX_LINE, ProtocolError, encode
 from simcore.protocol.service import Done
 
@@ -167,14 +172,14 @@ class Remote(Participant):
             self._channel.send(encode(init), self._start_timeout, self._idle)
             left = max(deadline - time.monotonic(), 0.001)
             ready = frames.decode_ready(self._channel.receive(left, MAX_LINE, self._idle))
-            self._check_ready(ready, now)
+            following = self._check_ready(ready, now)
             if surplus := self._channel.surplus:
                 raise self._last_word() or _unasked(surplus)
         except (ProtocolError, ChannelError, _Ended) as error:
             self._explain(error)
         self._since = now
         self.outside.note_ready(self)
-        return ready.next  # type: ignore[union-attr]
+        return following
 
     def _let_in(self) -> Channel:
         listener = self.outside.listener
@@ -183,20 +188,17 @@ class Remote(Participant):
             return listener.admit(stdio, self.name, self._start_timeout, self._idle)
         return listener.accept(self.name, self._start_timeout, self._idle)
 
-    def _check_ready(self, ready: frames.Ready | frames.Error, now: int) -> None:
+    def _check_ready(self, ready: frames.Ready | frames.Error, now: int) -> int | None:
         if isinstance(ready, frames.Error):
             raise _given_up(ready)
         if ready.kind != self.kind:
             raise ProtocolError(
                 "kind", f"READY: kind is {ready.kind!r}, the scenario has it as {self.kind!r}"
             )
-        if ready.next is not None and self.kind == "free_running":
-            raise ProtocolError("next", "READY: next must be null for a free-running participant")
-        if ready.next is not None and ready.next < now:
-            raise ProtocolError("next", f"READY: next is {ready.next}, before INIT.time ({now})")
-        if ready.grain != 1 and self.kind != "free_running":
-            raise ProtocolError("grain", "READY: grain is for free-running participants only")
+        for wrong in wrong_in_ready(self.kind, ready.next, ready.grain, now):
+            raise wrong
         self.grain = ready.grain
+        return ready.next
 
     # -- the exchange
 
@@ -367,7 +369,7 @@ class Remote(Participant):
             self._fail(error.rule, str(error) if own else f"{self.name}: {error}")
         if isinstance(error, DeadlinePassed):
             self._fail("deadline", str(error))
-        if isinstance(error, _LineTooLong):
+        if isinstance(error, LineTooLong):
             self._tell(str(error))
             self._fail("line-too-long", str(error))
         running = self.running

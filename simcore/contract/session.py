@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
-from simcore.answers import Answers, NetworkAnswers
+from simcore.answers import Answers, NetworkAnswers, wrong_in_ready
 from simcore.contract.conversation import GRACE, UNASKED, Conversation, loose
 from simcore.contract.door import Ground
 from simcore.contract.plan import Plan
@@ -153,23 +153,20 @@ class Session(Conversation):
         if self.plan.kind not in (None, kind):
             self.note("kind", f"READY: kind is {kind!r}, and {self.plan.kind!r} is asked for")
         self.kind, self.ready = kind, True
-        if type(following) is int and kind == "free_running":
-            self.note("next", "READY: next must be null for a free-running participant")
-        elif type(following) is int and following < now:
-            self.note("next", f"READY: next is {following}, before INIT.time ({now})")
-        elif type(following) is int:
-            self.next = following
-        if type(grain) is int and grain > 1:
-            if kind == "free_running":
-                self.grain = grain
-            else:
-                self.note("grain", "READY: grain is for free-running participants only")
+        # What is of no such type was noted with the frame's shape.
+        following = following if type(following) is int else None
+        grain = grain if type(grain) is int and grain > 0 else 1
+        wrong = {error.rule: str(error) for error in wrong_in_ready(kind, following, grain, now)}
+        for rule, text in wrong.items():
+            self.note(rule, text)
+        self.next = None if "next" in wrong else following
+        self.grain = 1 if "grain" in wrong else grain
         if kind == "network":
             self._answers = NetworkAnswers()
         else:
             plan = self.plan
             known = dict.fromkeys((*plan.nodes, *plan.peers))
-            self._answers = Answers(kind, plan.nodes, known, lambda _: "")  # type: ignore[arg-type]
+            self._answers = Answers(kind, plan.nodes, known, lambda _: "")
 
     # -- the exchange
 
