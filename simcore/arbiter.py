@@ -15,6 +15,9 @@ from simpy import Environment
 from simpy.core import SimTime, StopSimulation
 from simpy.events import Event, EventPriority
 
+from simcore.errors import UsageError
+from simcore.units import show_exact
+
 if TYPE_CHECKING:
     from simcore.federation import Federation
 
@@ -33,22 +36,34 @@ def arbiter_of(env: Environment) -> Arbiter:
 
 
 class Arbiter:
-    """Settles the instants of the federations that asked for it.
-
-    Attributes:
-        scale: nanoseconds per unit of the environment's time, once a federation has said so.
-        shared: whether there has been more than one federation.
-    """
+    """Settles the instants of the federations that asked for it."""
 
     def __init__(self) -> None:
-        self.scale: int | None = None
-        self.shared = False
+        self._scale: int | None = None
+        self._shared = False
         self._asking: list[Federation] = []
         self._ending: list[Federation] = []
         self._event: Event | None = None
         self._settling = False
         self._waking: Federation | None = None
         self._stop: StopSimulation | None = None
+
+    def join(self, scale: int) -> None:
+        """Have one more federation in this environment.
+
+        Args:
+            scale: nanoseconds that it takes a unit of the environment's time for.
+
+        Raises:
+            UsageError: another one takes it for something else.
+        """
+        if self._scale not in (None, scale):
+            raise UsageError(
+                f"another run in this environment has a unit of {show_exact(self._scale)}, "
+                f"not {show_exact(scale)}: its time cannot stand for both"
+            )
+        self._shared = self._scale is not None
+        self._scale = scale
 
     def ask(self, federation: Federation) -> None:
         """Settle the present instant of a federation, once everything else at it is over."""
@@ -117,7 +132,7 @@ class Arbiter:
                 self._round()
             finally:
                 self._settling = False
-            if self.shared and self._waking is not None and self._waking.calendar.is_due():
+            if self._shared and self._waking is not None and self._waking.calendar.is_due():
                 self._waking.ask()  # another federation may have brought that about
 
     def stop(self, env: Environment, stop: StopSimulation) -> None:

@@ -120,6 +120,12 @@ class SendError(RunFailed):
     reason = "send_error"
 
 
+class LookaheadError(RunFailed):
+    """A network delivered sooner than it had promised: a defect of the network model."""
+
+    reason = "lookahead"
+
+
 class ZeroDelayLoop(RunFailed):
     """More than the allowed number of messages or timers caused each other at one instant.
 

@@ -27,7 +27,7 @@ from simcore.plugins import Plugins
 from simcore.results.archive import Archive
 from simcore.results.digest import kind_number
 from simcore.results.recorder import Recorder
-from simcore.units import duration, show_exact
+from simcore.units import duration
 from simcore.windows import FreeRunningHost, Windows
 
 if TYPE_CHECKING:
@@ -80,13 +80,7 @@ class Federation:
                 "nanoseconds of this duration apart: start it at 0, or use the unit 1ns"
             )
         self._arbiter = arbiter_of(self.env)
-        if self._arbiter.scale not in (None, scale):
-            raise UsageError(
-                f"another run in this environment has a unit of {show_exact(self._arbiter.scale)}, "
-                f"not {show_exact(scale)}: its time cannot stand for both"
-            )
-        self._arbiter.shared = self._arbiter.scale is not None
-        self._arbiter.scale = scale
+        self._arbiter.join(scale)
         Federation._count += 1
         self.index = Federation._count
         self.scenario = scenario

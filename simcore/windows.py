@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from simcore.calendar import BOUNDARY
 from simcore.clock import NEVER
-from simcore.errors import ModelError, SimcoreError, UsageError
+from simcore.errors import LookaheadError, ModelError, UsageError
 from simcore.hosting import Host, Make
 from simcore.message import Message, entry_order
 from simcore.protocol.service import Done
@@ -28,12 +28,6 @@ from simcore.units import show_exact
 
 if TYPE_CHECKING:
     from simcore.federation import Federation
-
-
-class LookaheadError(SimcoreError):
-    """A network delivered sooner than it had promised: a defect of the network model."""
-
-    reason = "lookahead"
 
 
 class Late(NamedTuple):
@@ -329,7 +323,9 @@ class Windows:
             raise LookaheadError(
                 f"{message.id} to {message.destination} comes {earliest - at} ns too soon: the "
                 f"network promised at least {self.length} ns for what free-running nodes send "
-                "and receive"
+                "and receive",
+                node=message.source,
+                now=at,
             )
         self.note_late(message, earliest - at)
         return earliest

@@ -19,8 +19,9 @@ from fakes import FreeRunning, Packets, Program, Reactive
 from worlds import PLUGINS, Taking, Told, both, play, world
 
 from simcore import Plugins
+from simcore.errors import LookaheadError
 from simcore.scenario.model import Scenario
-from simcore.windows import LookaheadError, Windows
+from simcore.windows import Windows
 
 LASTS = 4000
 SEEDS = range(60)
