@@ -311,7 +311,8 @@ class LatencyNetwork(Network):
         if not link.spec.waits:
             return None
         takes_time = link.spec.delay.infimum > 0
-        return self.federation.stage_last if takes_time else self.federation.stage
+        instant = self.federation.instant
+        return instant.stage_last if takes_time else instant.stage
 
     def _transmitter(self, index: int, spec: LinkSpec) -> Transmitter | None:
         if spec.rate is None:

@@ -19,7 +19,7 @@ from simcore.errors import UsageError
 from simcore.units import show_exact
 
 if TYPE_CHECKING:
-    from simcore.federation import Federation
+    from simcore.instant import Instant
 
 LAST = EventPriority(1_000_000)
 """Behind every priority that a model uses (SimPy: 0 urgent, 1 normal)."""
@@ -41,11 +41,11 @@ class Arbiter:
     def __init__(self) -> None:
         self._scale: int | None = None
         self._shared = False
-        self._asking: list[Federation] = []
-        self._ending: list[Federation] = []
+        self._asking: list[Instant] = []
+        self._ending: list[Instant] = []
         self._event: Event | None = None
         self._settling = False
-        self._waking: Federation | None = None
+        self._waking: Instant | None = None
         self._stop: StopSimulation | None = None
 
     def join(self, scale: int) -> None:
@@ -65,18 +65,18 @@ class Arbiter:
         self._shared = self._scale is not None
         self._scale = scale
 
-    def ask(self, federation: Federation) -> None:
+    def ask(self, instant: Instant) -> None:
         """Settle the present instant of a federation, once everything else at it is over."""
-        if federation not in self._asking:
-            self._asking.append(federation)
-        if not federation.calendar.waking and not self._settling:
-            self._schedule(federation.env)
+        if instant not in self._asking:
+            self._asking.append(instant)
+        if not instant.calendar.waking and not self._settling:
+            self._schedule(instant.env)
 
-    def forget(self, federation: Federation) -> None:
+    def forget(self, instant: Instant) -> None:
         """Nothing more is asked for by a federation that ended."""
         for waiting in (self._asking, self._ending):
-            if federation in waiting:
-                waiting.remove(federation)
+            if instant in waiting:
+                waiting.remove(instant)
         if not self._asking and not self._ending and self._stop is None:
             self._event = None  # it holds the environment, which would never be freed
 
@@ -90,7 +90,7 @@ class Arbiter:
         self._event = event
         env.schedule(event, LAST, delay)
 
-    def conclude(self, env: Environment, waking: Federation | None = None) -> None:
+    def conclude(self, env: Environment, waking: Instant | None = None) -> None:
         """Settle at once if the environment has nothing more at this instant, else behind it.
 
         Only from an event of the environment's own, where no process is active.
@@ -105,14 +105,14 @@ class Arbiter:
         finally:
             self._waking = None
 
-    def following(self, federation: Federation) -> int:
+    def following(self, instant: Instant) -> int:
         """The next instant (ns) at which a federation, or anything beside it, has to do."""
-        following = federation.calendar.following()
+        following = instant.calendar.following()
         waking = self._waking
-        if waking is None or waking is federation or not waking.calendar.heap:
+        if waking is None or waking is instant or not waking.calendar.heap:
             return following
         time = waking.calendar.env_time(waking.calendar.heap[0][0])
-        return min(following, federation.calendar.time_of(time))
+        return min(following, instant.calendar.time_of(time))
 
     def _settle(self, env: Environment) -> None:
         while (self._asking or self._ending) and self._event is None:
@@ -155,14 +155,14 @@ class Arbiter:
             asking, self._asking = self._asking, []
             if len(asking) > 1:
                 asking.sort(key=_index)
-            for federation in asking:
-                if federation.settle() and federation not in self._ending:
-                    self._ending.append(federation)
+            for instant in asking:
+                if instant.settle() and instant not in self._ending:
+                    self._ending.append(instant)
         else:
             ending, self._ending = self._ending, []
-            for federation in sorted(ending, key=_index):
-                federation.end_instant()
+            for instant in sorted(ending, key=_index):
+                instant.end()
 
 
-def _index(federation: Federation) -> int:
-    return federation.index
+def _index(instant: Instant) -> int:
+    return instant.index

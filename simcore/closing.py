@@ -53,5 +53,6 @@ def _let_go(federation: Federation) -> None:
         host.participant = None
     if federation.windows is not None:
         federation.windows.forget()
+    federation.instant.forget()
     if "outside" in federation.__dict__:
         federation.outside.close()

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import simpy
 
-from simcore.arbiter import arbiter_of
-from simcore.calendar import ARRIVAL, CONTROL, Calendar, tells_nanoseconds
+from simcore.calendar import ARRIVAL, CONTROL, tells_nanoseconds
 from simcore.clock import Clock
 from simcore.closing import close_parts
 from simcore.collection import paused
 from simcore.errors import ExitCode, ResultsError, SendError, SimcoreError, UsageError
-from simcore.hosting import Host, Make, ReactiveHost, begin_all
+from simcore.hosting import Host, Make, begin_all
+from simcore.instant import Instant
 from simcore.message import Fate, Message, entry_order
 from simcore.plugins import Plugins
 from simcore.results.archive import Archive
@@ -79,15 +79,14 @@ class Federation:
                 f"an environment at {self.env.now} with the unit {unit!r} cannot tell the "
                 "nanoseconds of this duration apart: start it at 0, or use the unit 1ns"
             )
-        self._arbiter = arbiter_of(self.env)
-        self._arbiter.join(scale)
         Federation._count += 1
         self.index = Federation._count
         self.scenario = scenario
         self.seed = scenario.seed
         self.end = scenario.duration
         self.plugins = plugins or Plugins()
-        self.calendar = Calendar(self.env, scale, self._conclude_instant)
+        self.instant = Instant(self, scale)
+        self.calendar = self.instant.calendar
         self.calendar.end = self.end
         self.names = [spec.name for spec in scenario.nodes]
         self.kinds: dict[str, int] = {}
@@ -95,11 +94,7 @@ class Federation:
         self.closed = False
         self.attend: Callable[[], None] | None = None
         """Called between two instants when `calendar.busy` was set from outside."""
-        self._asked = False
         self._controls = 0
-        self._staged: list[Message] = []
-        self._entering: list[Message] = []
-        self._demanding: dict[int, ReactiveHost] = {}
         self.hosts: list[Host] = []
         self.windows: Windows | None = None
         self.on_wait: Callable[[], None] | None = None
@@ -198,6 +193,7 @@ class Federation:
         if self.closed:
             return self.digest or ""
         self.closed = True
+        self.instant.close()
         self.calendar.end = -1
         failure = error
         try:
@@ -212,12 +208,9 @@ class Federation:
                 raise
             finally:
                 self.calendar.heap.clear()  # the environment may go on; this run does not
-                self._staged.clear()
-                self._entering.clear()
                 try:
                     close_parts(self, orderly=failure is None)
                 finally:
-                    self._arbiter.forget(self)
                     self.recorder.close()  # it takes down how participants ended
         except BaseException as further:
             failure = failure or further
@@ -240,7 +233,7 @@ class Federation:
         return [message for message in entries if message.fate == Fate.DELIVERED]
 
     def _in_flight(self) -> list[Message]:
-        waiting = [*self.on_links(), *self._staged, *self._entering]
+        waiting = [*self.on_links(), *self.instant.waiting()]
         if self.windows is not None:
             waiting += self.windows.entering()
         if hasattr(self, "network"):
@@ -249,41 +242,16 @@ class Federation:
 
     # -- instants
 
-    def _conclude_instant(self) -> None:
-        if self.attend is not None:
-            self.attend()
-        if self.network.active:
-            self.ask()
-        self._arbiter.conclude(self.env, self)
-
-    def ask(self) -> None:
-        """Have `settle` called at the end of this instant, and `end_instant` after that."""
-        if not self._asked:
-            self._asked = True
-            self.calendar.busy = True
-            self._arbiter.ask(self)
-
-    def following(self) -> int:
-        """The next instant (ns) at which anything can happen, but for what is in the network."""
-        return self._arbiter.following(self)
-
     def stage(self, message: Message) -> None:
         """Have `message.path.release(message)` called at the end of this instant, in order.
 
         For a path that may take no time: the message can lead to others at the same instant.
         """
-        self._staged.append(message)
-        self.ask()
+        self.instant.stage(message)
 
     def stage_last(self, message: Message) -> None:
         """As `stage`, for a path that takes time: when nothing else happens at this instant."""
-        self._entering.append(message)
-        self.ask()
-
-    def demand(self, host: ReactiveHost) -> None:
-        """Have a participant advanced at the end of this instant, in order."""
-        self._demanding[host.order] = host
-        self.ask()
+        self.instant.stage_last(message)
 
     def running_free(self, make: Make) -> FreeRunningHost:
         """Make the host of a free-running participant."""
@@ -291,55 +259,6 @@ class Federation:
             scenario = self.scenario
             self.windows = Windows(self, scenario.quantum, scenario.window)
         return self.windows.add(make)
-
-    def settle(self) -> bool:
-        """One round at the end of an instant (called by the arbiter).
-
-        Returns:
-            Whether `end_instant` is to be called when no federation asks for a round any more.
-        """
-        self._asked = False
-        if self.closed:
-            return False
-        if self._staged:
-            staged, self._staged = self._staged, []
-            for message in self._in_order(staged):
-                message.path.release(message)
-        self.calendar.handle_due()
-        if self._demanding:
-            self._round()
-        if self.calendar.is_due():
-            self.ask()
-        return bool(self._entering) or self.windows is not None or self.network.active
-
-    def _round(self) -> None:
-        """Advance all reactive participants that are due, at the same time."""
-        now = self.calendar.now
-        demanding, self._demanding = self._demanding, {}
-        orders = sorted(demanding) if len(demanding) > 1 else demanding
-        under_way = [host for host in map(demanding.__getitem__, orders) if host.begin(now)]
-        for host in under_way:
-            host.finish(now)
-
-    def end_instant(self) -> None:
-        """Last of all at an instant (called by the arbiter): what only leads to later ones."""
-        if self.closed:
-            return
-        if self._entering:
-            entering, self._entering = self._entering, []
-            for message in self._in_order(entering):
-                message.path.release(message)
-        if self.windows is not None:
-            self.windows.grant()
-        self.network.advance()
-        if self.calendar.is_due():
-            self.ask()
-
-    @staticmethod
-    def _in_order(messages: list[Message]) -> list[Message]:
-        if len(messages) > 1:
-            messages.sort(key=entry_order)
-        return messages
 
     # -- messages
 

@@ -220,7 +220,7 @@ class ReactiveHost(Host):
     def take(self, message: Message) -> None:
         """Keep an arrival for the round at the end of this instant."""
         self._inputs.append(message)
-        self.federation.demand(self)
+        self.federation.instant.demand(self)
 
     def crash(self) -> None:
         """Forget what was to come, if the participant has crashed."""
@@ -299,7 +299,7 @@ class ReactiveHost(Host):
     def _due(self, time: int) -> None:
         if time == self._next:
             self._next = None
-            self.federation.demand(self)
+            self.federation.instant.demand(self)
 
 
 def host(

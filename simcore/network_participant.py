@@ -148,7 +148,7 @@ class ParticipantNetwork(Network):
         while self._waiting or self.next is not None:
             now = calendar.current()
             busy_from = now if self._waiting or self.next is None else max(now, self.next)
-            following = min(self.federation.following(), busy_from + SLICE)
+            following = min(self.federation.instant.following(), busy_from + SLICE)
             if following <= now:
                 return  # something was announced for this very instant: that comes first
             bound = min(following + 1, self.federation.end)

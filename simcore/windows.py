@@ -234,7 +234,7 @@ class Windows:
         self._federation.network.reach(self.position, self.grain)
         # Not before all of it is recorded: who did it comes one after the other, not in time.
         self._federation.recorder.held_from = self.position
-        self._federation.ask()  # for the end of this instant, where `grant` is called
+        self._federation.instant.ask()  # for the end of this instant, where `grant` is called
 
     def _collect(self, end: int) -> None:
         """Take what was done in the window under way, as far as it lies before `end`."""
