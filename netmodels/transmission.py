@@ -20,7 +20,7 @@ from .links import GilbertElliott, Loss
 if TYPE_CHECKING:
     from simcore.message import Message
 
-    from .link_network import Link
+    from .paths import Link
 
 LOST = -1
 
