@@ -1,4 +1,4 @@
-"""The end of each instant.
+"""When an instant is over, and whose turn it is then: one arbiter for each environment.
 
 Models at the same instant run in SimPy's order, which says nothing about the scenario. What
 must not depend on it (who enters a queue first, what a service sees, messages without delay)
