@@ -1,14 +1,16 @@
-"""What participants answer, checked against what they were let do, and made simcore's own.
+"""What participants are told and answer, checked against the run and made simcore's own.
 
-Whether a frame is well formed is known by then. Here it is held against the run: the exchange
-that it answers, the times that were granted, the nodes and messages that there are. What breaks
-a rule is named with its place in the frame; `docs/protocol.md` lists the rules.
+A dialect writes ADVANCE and reads DONE. Whether a frame is well formed is known when it is read
+against the run: the exchange that it answers, the times that were granted, the nodes and messages
+that there are. What breaks a rule is named with its place in the frame; `docs/protocol.md` lists
+the rules.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 from msgspec import Raw
 
@@ -16,7 +18,7 @@ from simcore.message import Fate, Message
 from simcore.participant import Delivery, Kind, NetworkDone
 from simcore.payload import PayloadError, refreeze
 from simcore.protocol import frames
-from simcore.protocol.frames import Input, NetworkInput, ProtocolError
+from simcore.protocol.frames import Input, NetworkInput, ProtocolError, encode
 from simcore.protocol.service import Done, Measure, Output
 from simcore.units import MAX_TIME
 
@@ -25,6 +27,42 @@ CAUSES = 256
 
 _NOTHING = (0, 0)
 _FATES = {each.name.lower(): each for each in Fate}
+
+
+class Dialect(Protocol):
+    """How a participant is told to advance, and how its answer is to be understood."""
+
+    def advance(self, seq: int, until: int, messages: Sequence[Message]) -> bytes:
+        """The line of an ADVANCE.
+
+        Raises:
+            ProtocolError: it would be too long.
+        """
+
+    def decode(self, line: bytes) -> Any:
+        """The frame of a line: a DONE with `seq` and `now`, or an ERROR.
+
+        Raises:
+            ProtocolError: it is neither.
+        """
+
+    def read(self, frame: Any, since: int, until: int) -> Done | NetworkDone:
+        """What a DONE says.
+
+        Args:
+            frame: from `decode`.
+            since: beginning of the window, ns.
+            until: the instant, or the end of the window, that was granted, ns.
+
+        Raises:
+            ProtocolError: it breaks a rule.
+        """
+
+    def give_up(self, id: str) -> None:
+        """A message's fate may come or not; see `Participant.give_up`."""
+
+    def clear(self) -> None:
+        """Let go of all messages."""
 
 
 def wrong_in_ready(
@@ -70,8 +108,10 @@ class Answers:
         self._inputs: dict[str, Message] = {}
         self._ids: deque[str] = deque()
 
-    def inputs(self, messages: Sequence[Message]) -> list[Input]:
-        """The inputs of an ADVANCE; each may be named as a cause from now on."""
+    decode = staticmethod(frames.done_decoder("reactive"))
+
+    def advance(self, seq: int, until: int, messages: Sequence[Message]) -> bytes:
+        """The line of an ADVANCE; each message may be named as a cause from now on."""
         known, ids = self._inputs, self._ids
         while len(ids) > CAUSES:
             del known[ids.popleft()]
@@ -93,19 +133,10 @@ class Answers:
                     message.sent,
                 )
             )
-        return found
+        return encode(frames.Advance(seq, until, found))
 
     def read(self, frame: frames.Done, since: int, until: int) -> Done:
-        """Check a DONE.
-
-        Args:
-            frame: the answer.
-            since: beginning of the window, ns.
-            until: the instant, or the end of the window, that was granted, ns.
-
-        Raises:
-            ProtocolError: it breaks a rule.
-        """
+        """What a DONE says; see `Dialect.read`."""
         if frame.now != until:
             raise ProtocolError(
                 "now", f"DONE: now is {frame.now}, ADVANCE said until {until}: they must be equal"
@@ -180,6 +211,9 @@ class Answers:
             text = f"DONE: {place}: {name!r} is no node of this participant; it hosts {listed}"
         return ProtocolError("unknown-node", text)
 
+    def give_up(self, id: str) -> None:
+        """Of networks only."""
+
     def clear(self) -> None:
         """Let go of all messages."""
         self._inputs.clear()
@@ -195,12 +229,14 @@ class NetworkAnswers:
         self._last: dict[str, int] = {}
         self._clock = 0
 
-    def inputs(self, messages: Sequence[Message]) -> list[NetworkInput]:
-        """The inputs of an ADVANCE: all but what the messages contain."""
+    decode = staticmethod(frames.done_decoder("network"))
+
+    def advance(self, seq: int, until: int, messages: Sequence[Message]) -> bytes:
+        """The line of an ADVANCE, with all of the messages but what they contain."""
         self._inside.update(message.id for message in messages)
         for message in messages:
             self._last[message.source] = message.number
-        return [
+        found = [
             NetworkInput(
                 message.entered,
                 message.id,
@@ -211,9 +247,10 @@ class NetworkAnswers:
             )
             for message in messages
         ]
+        return encode(frames.NetworkAdvance(seq, until, found))
 
     def read(self, frame: frames.NetworkDone, since: int, until: int) -> NetworkDone:
-        """Check a DONE; arguments and errors as for `Answers.read`."""
+        """What a DONE says; see `Dialect.read`."""
         now = frame.now
         if not self._clock <= now < until:
             raise ProtocolError(

@@ -94,6 +94,8 @@ class Outside:
 
     def _record(self, participant: Remote, ended: int | None = None) -> None:
         """Have it in the results whose program this is, and how it ended if it has (ns)."""
+        if not participant.recorded:
+            return
         scenario, running = self._federation.scenario, participant.running
         started, ready = self._times[participant]
         implementation = scenario.network["model"]

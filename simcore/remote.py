@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from simcore.answers import Answers, NetworkAnswers, wrong_in_ready
+from simcore.answers import Answers, Dialect, NetworkAnswers, wrong_in_ready
 from simcore.errors import ParticipantError
 from simcore.failure import (
     ANSWERING,
@@ -71,6 +71,8 @@ class Remote(Participant):
         start_timeout: seconds of wall time until it must be ready.
         timeout: seconds of wall time that it may take to read an ADVANCE, to answer one, and to
             end.
+        dialect: how ADVANCE is written and DONE is read; without, as `docs/protocol.md` says.
+        recorded: whether the results tell of it; not if it stands behind no node.
     """
 
     def __init__(
@@ -86,6 +88,8 @@ class Remote(Participant):
         transport: str = "unix",
         start_timeout: float = 30.0,
         timeout: float = 60.0,
+        dialect: Dialect | None = None,
+        recorded: bool = True,
     ) -> None:
         self.kind = kind
         self.name = name
@@ -104,15 +108,10 @@ class Remote(Participant):
         self._transport = transport
         self._start_timeout = start_timeout
         self._timeout = timeout
-        self._answers: Any
-        self._advance: Any
-        if kind == "network":
-            self._answers = NetworkAnswers()
-            self._advance = frames.NetworkAdvance
-        else:
-            self._answers = Answers(kind, nodes, federation.nodes, federation.hint)
-            self._advance = frames.Advance
-        self._decode = frames.done_decoder(kind)
+        self.recorded = recorded
+        if dialect is None and kind == "network":
+            dialect = NetworkAnswers()
+        self._dialect: Dialect = dialect or Answers(kind, nodes, federation.nodes, federation.hint)
         self._stdio: socket.socket | None = None
         self._channel: Channel | None = None
         self._seq = 0
@@ -215,7 +214,7 @@ class Remote(Participant):
         channel = self._channel
         assert channel is not None
         try:
-            line = encode(self._advance(seq, until, self._answers.inputs(inputs)))
+            line = self._dialect.advance(seq, until, inputs)
             channel.send(line, self._timeout, self._idle)
         except (ProtocolError, ChannelError, _Ended) as error:
             self._explain(self._last_word() or error)
@@ -233,19 +232,27 @@ class Remote(Participant):
         try:
             line = channel.receive(self._timeout, MAX_LINE, self._idle)
             answered = time.perf_counter_ns()
-            frame = self._decode(line)
+            frame = self._dialect.decode(line)
             if isinstance(frame, frames.Error):
                 raise _given_up(frame)
             if frame.seq != exchange.seq:
                 raise _wrong_sequence(frame.seq, exchange.seq)
             if surplus := channel.surplus:
                 raise self._last_word() or _unasked(surplus)
-            done: Done | NetworkDone = self._answers.read(frame, self._since, exchange.until)
+            done = self._dialect.read(frame, self._since, exchange.until)
         except (ProtocolError, ChannelError, _Ended) as error:
             self._explain(error)
         self._since = exchange.until
         self.last, self.exchange = exchange, None
-        exchange.outputs = len(frame.outputs)
+        exchange.outputs = len(done.deliveries if isinstance(done, NetworkDone) else done.outputs)
+        exchange.inputs, given = (), len(exchange.inputs)
+        if self.recorded:
+            self._record(exchange, given, awaited, answered, frame.now)
+        return done
+
+    def _record(
+        self, exchange: Exchange, inputs: int, awaited: int, answered: int, clock: int
+    ) -> None:
         began = self.outside.began
         self.federation.recorder.exchange(
             (
@@ -253,20 +260,18 @@ class Remote(Participant):
                 exchange.seq,
                 exchange.at,
                 exchange.until,
-                len(exchange.inputs),
+                inputs,
                 exchange.outputs,
                 exchange.begun - began,
                 awaited - began,
                 answered - began,
-                frame.now,
+                clock,
             )
         )
-        exchange.inputs = ()
-        return done
 
     def give_up(self, id: str) -> None:
         """Note that a message's fate may come or not; see `Participant.give_up`."""
-        self._answers.give_up(id)
+        self._dialect.give_up(id)
 
     def _idle(self) -> None:
         """While nothing moves: see whether there is still something to wait for."""
@@ -346,7 +351,7 @@ class Remote(Participant):
     def kill(self) -> None:
         """End it at once, with all that it started; never raises."""
         self._over = True
-        self._answers.clear()
+        self._dialect.clear()
         self.exchange = None
         for each in (self._channel, self._stdio):
             if each is not None:

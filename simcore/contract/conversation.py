@@ -84,7 +84,9 @@ class Conversation:
         self._door.close()
 
     def _send(self, frame: Struct) -> None:
-        line = frames.encode(frame)
+        self._send_line(frames.encode(frame))
+
+    def _send_line(self, line: bytes) -> None:
         if self.manner.extras:
             line = dressed(line)
         self._sent, self._came = line, b""

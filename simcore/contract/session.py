@@ -185,9 +185,8 @@ class Session(Conversation):
         self._count_rounds(until)
         if network:
             self.inside.update((message.id, message) for message in messages)
-        make: Any = frames.NetworkAdvance if network else frames.Advance
         with self._watched("it answered"):
-            self._send(make(self._seq, until, self._answers.inputs(messages)))
+            self._send_line(self._answers.advance(self._seq, until, messages))
             line = self._receive(self.plan.timeout)
         frame = self._read(line)
         exchange = Exchange(self._sent.decode(), _canonical(line), [])
@@ -214,7 +213,7 @@ class Session(Conversation):
     def _read(self, line: bytes) -> frames.Done | frames.NetworkDone | None:
         """The DONE of a line; None if it breaks a rule."""
         try:
-            frame = frames.done_decoder(self.kind)(line)
+            frame: frames.Done | frames.NetworkDone | frames.Error = self._answers.decode(line)
         except ProtocolError as error:
             self._protocol(error, line, "DONE")
             found = loose(line).get("seq")

@@ -404,7 +404,7 @@ def test_a_message_that_was_given_up_may_come_out_or_not(federation: Federation)
     late = [{"at": 5, "id": "a/1"}]
     assert answer(remote, line, 9, now=5, outputs=late).deliveries == [Delivery("a/1", 5)]
     for id in ("a/2", "b/1", "a/x", "a/" + "9" * 5000):
-        assert not remote._answers._given_up(id)
+        assert not remote._dialect._given_up(id)
     remote.kill()
 
 
@@ -492,5 +492,5 @@ def test_messages_are_let_go_with_the_participant(federation: Federation) -> Non
     remote, line = started(federation)
     answer(remote, line, 5, arrived(federation))
     remote.kill()
-    assert remote._answers._inputs == {}
+    assert remote._dialect._inputs == {}
     assert remote.exchange is None
