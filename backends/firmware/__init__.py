@@ -1,0 +1,1 @@
+"""What engines for firmware share: serial lines as messages, their time, checks of files."""
