@@ -25,6 +25,8 @@ PLAIN = ""
 NO_END = "a line without its end: "
 """What stands in the log before words whose newline never came."""
 
+UNSENT = "written, and not sent any more: "
+
 _SIZE = "size is no whole number above 0: "
 _TEXTS = "dst, kind and re are texts: "
 _FIELD = "a field that no message has: "
@@ -63,6 +65,8 @@ def message_of(at: int, line: bytes) -> Output | str:
     Returns:
         The message; or why there is none, to be written in the log before the line.
     """
+    if line[:1] != b"{":
+        return PLAIN
     # What the quick way takes, the long way takes as well. Escapes may hide what matters, and
     # msgspec does not look into the texts of a payload.
     if len(line) <= _LONGEST_NAME and b"\\u" not in line and _is_shallow(line):

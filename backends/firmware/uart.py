@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from operator import sub
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from simcore.message import Message
 from simcore.protocol.frames import Output
@@ -35,6 +35,22 @@ CUT = f"no newline in {LONGEST_LINE} bytes"
 def byte_time(baud: int) -> int:
     """How long a byte is on the wire, to the nearest nanosecond."""
     return (2 * 10**10 + baud) // (2 * baud)
+
+
+class Written(Protocol):
+    """Bytes that the firmware gave to a transmitter at one instant."""
+
+    @property
+    def uart(self) -> int:
+        """Number of the UART."""
+
+    @property
+    def at(self) -> int:
+        """When, since the device was switched on, ns."""
+
+    @property
+    def bytes(self) -> str:
+        """What, in hexadecimal."""
 
 
 class Flood(Exception):
@@ -124,6 +140,10 @@ class Transmitter:
                 if before - at > limit:
                     raise Flood(self._name, at, self._baud)
 
+    def outstanding(self, at: int) -> int:
+        """How many of the bytes that were written until an instant (ns) are not complete then."""
+        return (self._free - at) // self._step + 1 if self._free >= at else 0
+
     @property
     def rest(self) -> bytes:
         """What was written since the last newline."""
@@ -156,6 +176,19 @@ class Receiver:
         return begin + self._step, self._step
 
 
+class _Held(NamedTuple):
+    """What is said or noted, until its time has come; in the order in which it then goes on."""
+
+    at: int
+    uart: int
+    """-1: a note."""
+    number: int
+    """Different for each, so that nothing else is compared."""
+    text: bytes
+    why: str
+    """What stands before it in the log; of a UART: that the line was cut, or nothing."""
+
+
 class Uarts:
     """All UARTs of a device: lines and log entries in the order of time, messages as bytes.
 
@@ -181,8 +214,7 @@ class Uarts:
         self._receivers = [Receiver(baud) for baud in bauds]
         self._ways = {peer: i for i, peer in enumerate(self._peers) if self._modes[i] == "raw"}
         self._main = next((i for i, mode in enumerate(self._modes) if mode != "log"), None)
-        # When, which UART, a number so that nothing else is compared, a line or text for the log.
-        self._held: list[tuple[int, int, int, bytes | str]] = []
+        self._held: list[_Held] = []
         self._number = 0
 
     def take(self, message: Message) -> tuple[int, int, int, str] | None:
@@ -195,7 +227,8 @@ class Uarts:
         at = message.at - self._start
         uart = self._ways.get(message.sender.name, self._main)
         if uart is None:
-            self.note(at, f"no UART takes messages: {message.id} ({message.kind}) is dropped")
+            line = lines.line_of(message).removesuffix(b"\n")
+            self._hold(at, -1, line, "there is no UART for a message: ")
             return None
         raw = self._modes[uart] == "raw"
         line = lines.raw_line_of(message) if raw else lines.line_of(message)
@@ -203,16 +236,14 @@ class Uarts:
         return uart, due, step, line.hex()
 
     def note(self, at: int, text: str) -> None:
-        """Put a text into the log, at its place in time."""
-        self._hold(at, -1, text)
+        """Put a text into the log, at its place in time (ns)."""
+        self._hold(at, -1, b"", text)
 
-    def say(
-        self, outputs: Sequence[tuple[int, int, str]], until: int
-    ) -> tuple[list[Output], list[str]]:
+    def say(self, written: Sequence[Written], until: int) -> tuple[list[Output], list[str]]:
         """What the firmware says before an instant.
 
         Args:
-            outputs: number of the UART, when written (ns), and the bytes in hex, in order of time.
+            written: all that was written since the last call, in order of time.
             until: the end of the window, ns. What is complete then or later is held back until
                 the window in which that happens.
 
@@ -222,59 +253,72 @@ class Uarts:
         Raises:
             Flood: see `Transmitter.write`.
         """
-        for uart, transmitter in enumerate(self._transmitters):
-            mine = (
-                outputs if len(self.names) == 1 else [each for each in outputs if each[0] == uart]
-            )
-            if mine:
-                self._write(uart, transmitter, mine)
+        if len(self.names) == 1:
+            self._write(0, written)
+        else:
+            for uart in range(len(self.names)):
+                self._write(uart, [each for each in written if each.uart == uart])
         held = self._held
         held.sort()
         count = bisect_left(held, (until,))
-        said, log = [], []
-        for at, uart, _, what in held[:count]:
-            found = self._meaning(at, uart, what) if isinstance(what, bytes) else what
-            if isinstance(found, Output):
-                said.append(found)
-            elif isinstance(what, bytes):
-                log.append(lines.log_entry(at, found, what))
-            else:
-                log.append(lines.log_entry(at, found))
+        said: list[Output] = []
+        log: list[str] = []
+        for at, uart, _, text, why in held[:count]:
+            if why:
+                log.append(lines.log_entry(at, why, text if uart < 0 else b""))
+            if uart >= 0:
+                self._read(at, uart, text.removesuffix(b"\r"), said, log)
         del held[:count]
         return said, log
 
-    def _write(
-        self, uart: int, transmitter: Transmitter, outputs: Sequence[tuple[int, int, str]]
-    ) -> None:
-        stamps = [each[1] for each in outputs]
-        data = bytes.fromhex("".join([each[2] for each in outputs]))
+    def _write(self, uart: int, written: Sequence[Written]) -> None:
+        stamps = [each.at for each in written]
+        data = bytes.fromhex("".join([each.bytes for each in written]))
         if len(data) != len(stamps):
-            stamps = [at for _, at, text in outputs for _ in range(len(text) // 2)]
-        for at, whole, cut in transmitter.write(stamps, data):
-            if cut:
-                self._hold(at, uart, CUT)
-            if line := whole.removesuffix(b"\r"):
-                self._hold(at, uart, line)
+            stamps = [each.at for each in written for _ in range(len(each.bytes) // 2)]
+        for at, line, cut in self._transmitters[uart].write(stamps, data):
+            self._hold(at, uart, line, CUT if cut else "")
 
-    def _hold(self, at: int, uart: int, what: bytes | str) -> None:
+    def _hold(self, at: int, uart: int, text: bytes, why: str) -> None:
         self._number += 1
-        self._held.append((at, uart, self._number, what))
+        self._held.append(_Held(at, uart, self._number, text, why))
 
-    def _meaning(self, at: int, uart: int, line: bytes) -> Output | str:
+    def _read(self, at: int, uart: int, line: bytes, said: list[Output], log: list[str]) -> None:
+        """Add a line to what it belongs to."""
+        if not line:
+            return
         mode = self._modes[uart]
+        found: Output | str = lines.PLAIN
         if mode == "addressed":
-            return lines.message_of(at + self._start, line)
-        if mode == "raw":
-            return lines.raw_message_of(at + self._start, line, self._peers[uart])
-        return lines.PLAIN
+            found = lines.message_of(at + self._start, line)
+        elif mode == "raw":
+            found = lines.raw_message_of(at + self._start, line, self._peers[uart])
+        if isinstance(found, Output):
+            said.append(found)
+        else:
+            log.append(lines.log_entry(at, found, line))
 
-    def end(self, at: int) -> list[str]:
-        """What the log says of words that were not complete at the end of the run (ns)."""
+    def end(self, at: int, *, unsent: bool = False) -> list[str]:
+        """What the log says of words that are not complete at the end.
+
+        Args:
+            at: the end, ns. What was said before it was asked for already.
+            unsent: also what was written, and not a byte of it sent: the last words of firmware
+                that has failed.
+        """
         log = []
+        self._held.sort()
         for uart, transmitter in enumerate(self._transmitters):
-            rest = [what for _, by, _, what in sorted(self._held) if by == uart]
-            for what in [*rest, transmitter.rest]:
-                if what and isinstance(what, bytes):
-                    log.append(lines.log_entry(at, lines.NO_END, what))
+            written = b"".join(
+                each.text if each.why else each.text + b"\n"
+                for each in self._held
+                if each.uart == uart
+            )
+            written += transmitter.rest
+            sent = max(len(written) - transmitter.outstanding(at), 0)
+            if sent:
+                log.append(lines.log_entry(at, lines.NO_END, written[:sent]))
+            if unsent and written[sent:]:
+                log.append(lines.log_entry(at, lines.UNSENT, written[sent:]))
         self._held.clear()
         return log
