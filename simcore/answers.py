@@ -112,28 +112,30 @@ class Answers:
 
     def advance(self, seq: int, until: int, messages: Sequence[Message]) -> bytes:
         """The line of an ADVANCE; each message may be named as a cause from now on."""
+        self.note(messages)
+        found = [
+            Input(
+                message.at,
+                message.id,
+                message.sender.name,
+                message.receiver.name,
+                message.kind,
+                Raw(message.text),
+                message.size,
+                message.sent,
+            )
+            for message in messages
+        ]
+        return encode(frames.Advance(seq, until, found))
+
+    def note(self, messages: Sequence[Message]) -> None:
+        """Messages that were handed over: each may be named as a cause from now on."""
         known, ids = self._inputs, self._ids
         while len(ids) > CAUSES:
             del known[ids.popleft()]
-        found = []
         for message in messages:
-            source = message.sender.name
-            id = f"{source}/{message.number}"
-            known[id] = message
-            ids.append(id)
-            found.append(
-                Input(
-                    message.at,
-                    id,
-                    source,
-                    message.receiver.name,
-                    message.kind,
-                    Raw(message.text),
-                    message.size,
-                    message.sent,
-                )
-            )
-        return encode(frames.Advance(seq, until, found))
+            known[message.id] = message
+            ids.append(message.id)
 
     def read(self, frame: frames.Done, since: int, until: int) -> Done:
         """What a DONE says; see `Dialect.read`."""

@@ -14,13 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from simcore.launch import Child, Limits
 from simcore.remote import Remote
 from simcore.units import duration, size
 
 if TYPE_CHECKING:
+    from simcore.failure import Phase
     from simcore.federation import Federation
     from simcore.participant import Kind
     from simcore.plugins import Path
@@ -166,6 +167,7 @@ def maker(
     *,
     kind: Kind,
     config: Mapping[str, Any],
+    advice: Callable[[Phase, str], str | None] | None = None,
 ) -> Callable[[int], Remote]:
     """What makes the participant of a life, from the keys of `SURROUNDINGS`.
 
@@ -177,9 +179,48 @@ def maker(
         options: the keys, as written.
         kind: what it is granted.
         config: what it is handed.
+        advice: what its user may do when it fails; see `Remote`.
     """
+    program = program_of(federation, name, command, options)
+
+    def make(life: int) -> Remote:
+        return Remote(
+            federation,
+            name,
+            nodes,
+            program,
+            kind=kind,
+            config=config,
+            life=life,
+            transport=options.get("transport", "unix"),
+            advice=advice,
+            **timeouts(options),
+        )
+
+    return make
+
+
+class Timeouts(TypedDict):
+    """What `Remote` is patient with, in seconds."""
+
+    start_timeout: float
+    timeout: float
+
+
+def timeouts(options: Mapping[str, Any]) -> Timeouts:
+    """The keys `start_timeout` and `timeout`."""
+    return {
+        "start_timeout": duration(options.get("start_timeout", START_TIMEOUT)) / 1e9,
+        "timeout": duration(options.get("timeout", TIMEOUT)) / 1e9,
+    }
+
+
+def program_of(
+    federation: Federation, name: str, command: Sequence[str], options: Mapping[str, Any]
+) -> Program:
+    """What starts a program, from the keys of `SURROUNDINGS`; arguments as for `maker`."""
     limits = options.get("limits", {})
-    program = Program(
+    return Program(
         federation,
         name,
         command,
@@ -193,22 +234,6 @@ def maker(
         ),
         log_cap=size(options.get("log", LOG)),
     )
-
-    def make(life: int) -> Remote:
-        return Remote(
-            federation,
-            name,
-            nodes,
-            program,
-            kind=kind,
-            config=config,
-            life=life,
-            transport=options.get("transport", "unix"),
-            start_timeout=duration(options.get("start_timeout", START_TIMEOUT)) / 1e9,
-            timeout=duration(options.get("timeout", TIMEOUT)) / 1e9,
-        )
-
-    return make
 
 
 def command_of(federation: Federation, options: Mapping[str, Any]) -> list[str]:

@@ -95,6 +95,8 @@ def report(remote: Remote, rule: str, what: str) -> ParticipantError:
         lines += [f"  last lines of {outside.log_of(remote.name)}:", *(f"    {x}" for x in log)]
     else:
         lines.append("  log: it printed nothing")
+    if remote.advice is not None and (advice := remote.advice(remote.phase, rule)) is not None:
+        lines.append(f"  advice: {advice}")
     return ParticipantError(
         "\n".join(lines), remote.nodes[0] if remote.nodes else None, now,
         remote.name, rule, pending, last, process, log, waiting,

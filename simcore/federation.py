@@ -337,7 +337,12 @@ class Federation:
         close = difflib.get_close_matches(str(name), self.names, n=1)
         return f" (did you mean {close[0]!r}?)" if close else ""
 
-    # -- for extensions
+    # -- for backends and extensions
+
+    def note_part(self, name: str, version: str) -> None:
+        """Have the manifest say what took part: a program's version, a file's digest."""
+        if self.archive is not None:
+            self.archive.parts[name] = version
 
     def at(self, time: int, action: Callable[[], None]) -> None:
         """Act at a virtual time (ns), before everything else at that instant.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -24,6 +24,7 @@ from simcore.failure import (
     READING,
     READYING,
     Exchange,
+    Phase,
     report,
 )
 from simcore.launch import LaunchError
@@ -73,6 +74,8 @@ class Remote(Participant):
             end.
         dialect: how ADVANCE is written and DONE is read; without, as `docs/protocol.md` says.
         recorded: whether the results tell of it; not if it stands behind no node.
+        advice: what its user may do when it fails, from what it was to do and the rule that it
+            broke; a line for the report, or None.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class Remote(Participant):
         timeout: float = 60.0,
         dialect: Dialect | None = None,
         recorded: bool = True,
+        advice: Callable[[Phase, str], str | None] | None = None,
     ) -> None:
         self.kind = kind
         self.name = name
@@ -109,6 +113,7 @@ class Remote(Participant):
         self._start_timeout = start_timeout
         self._timeout = timeout
         self.recorded = recorded
+        self.advice = advice
         if dialect is None and kind == "network":
             dialect = NetworkAnswers()
         self._dialect: Dialect = dialect or Answers(kind, nodes, federation.nodes, federation.hint)

@@ -137,6 +137,10 @@ def _compare(first: Path, second: Path) -> int:
                 f"{counts['faults']:,} fault records"
             )
             return ExitCode.OK
+        before, now = ((each.manifest.get("parts") or {}) for each in (one, other))
+        for name in sorted(before | now):
+            if before.get(name) != now.get(name):
+                click.echo(f"part changed: {name} {before.get(name)} -> {now.get(name)}")
         click.echo(f"different: digest {digests[0]}")
         click.echo(f"     and then digest {digests[1]}")
         click.echo(str(first_difference(one.connection, other.connection) or "no record differs"))

@@ -281,7 +281,7 @@ def encode(frame: Struct) -> bytes:
 Frame = TypeVar("Frame", bound=Struct)
 
 
-def _decoder(frame: type[Frame]) -> Callable[[bytes], Frame | Error]:
+def decoder(frame: type[Frame]) -> Callable[[bytes], Frame | Error]:
     """A function that reads a line in which `frame`, or an ERROR, is expected."""
     decode = msgspec.json.Decoder(frame | Error).decode
     tag = str(frame.__struct_config__.tag)
@@ -296,15 +296,15 @@ def _decoder(frame: type[Frame]) -> Callable[[bytes], Frame | Error]:
     return read
 
 
-decode_ready = _decoder(Ready)
+decode_ready = decoder(Ready)
 """Read READY, or the ERROR of a participant that cannot begin; raises ProtocolError."""
 
-decode_bye = _decoder(Bye)
+decode_bye = decoder(Bye)
 """Read BYE, or ERROR; raises ProtocolError."""
 
-_done = _decoder(Done)
-_network_done = _decoder(NetworkDone)
-_hello = _decoder(Hello)
+_done = decoder(Done)
+_network_done = decoder(NetworkDone)
+_hello = decoder(Hello)
 
 
 def done_decoder(kind: Kind) -> Callable[[bytes], Done | NetworkDone | Error]:

@@ -54,6 +54,7 @@ class Archive:
         self.scenario = scenario
         self.database = path / "run.sqlite"
         self.inputs: dict[str, str] = {}
+        self.parts: dict[str, str] = {}
         self.start_s = 0.0
         self.share: float | None = None
         self._began = time.perf_counter()
@@ -91,6 +92,7 @@ class Archive:
             "inputs": {},
             "versions": {"python": platform.python_version()}
             | {name.lower(): _version(name) for name in _PACKAGES},
+            "parts": {},
             "platform": f"{platform.system()} {platform.machine()} {sys.implementation.name}",
             "determinism": determinism(scenario, plugins),
             "digest": None,
@@ -134,6 +136,7 @@ class Archive:
         """
         wall = time.perf_counter() - self._began
         self.manifest["inputs"] = dict(sorted(self.inputs.items()))
+        self.manifest["parts"] = dict(sorted(self.parts.items()))
         self.manifest["digest"] = digest
         self.manifest["times"] |= {
             "start_s": round(self.start_s, 6),

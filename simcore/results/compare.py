@@ -93,7 +93,8 @@ def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, 
 
 
 def _versions(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {"simcore": manifest.get("simcore"), **(manifest.get("versions") or {})}
+    packages, parts = manifest.get("versions") or {}, manifest.get("parts") or {}
+    return {"simcore": manifest.get("simcore"), **packages, **parts}
 
 
 def _other(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -340,5 +340,6 @@ def _provenance(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         *((f"version of {name}", str(version)) for name, version in versions.items()),
         ("platform", str(manifest.get("platform"))),
+        *((name, str(version)) for name, version in (manifest.get("parts") or {}).items()),
         *((f"SHA-256 of {name}", str(digest)) for name, digest in inputs.items()),
     ]

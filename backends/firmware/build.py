@@ -1,0 +1,187 @@
+"""Programs that are built on first use and kept: host builds of firmware, modules for emulators.
+
+A build lies in the user's cache, under a digest of its sources, its command and its compiler, so
+a change of any of them makes a new one. Where there is no compiler, a prebuilt file serves, if it
+was made for this kind of machine from the sources that are here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from simcore.errors import UsageError
+
+log = logging.getLogger("simcore")
+
+HOST = f"{platform.machine().lower().replace('amd64', 'x86_64')}-{platform.system().lower()}"
+"""What prebuilt files for this kind of machine are called after: x86_64-linux."""
+
+REMEDY = "install a C compiler and make (Debian: apt-get install gcc libc6-dev make)"
+
+_PATIENCE = 300
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How something is built.
+
+    Attributes:
+        what: is built, for messages: "the host build of the firmware meter".
+        folder: of the sources. `prebuilt/` in it holds what was built before, and in `SHA256SUMS`
+            what that was made of.
+        sources: all files that it depends on.
+        tools: what must be in PATH beside the compiler.
+        command: makes the command that builds into a folder, from the compiler and that folder.
+        product: the file in that folder.
+        prebuilt: name of the file that was built before, for `HOST`.
+    """
+
+    what: str
+    folder: Path
+    sources: Sequence[Path]
+    tools: Sequence[str]
+    command: Callable[[str, Path], list[str]]
+    product: str
+    prebuilt: str
+
+    @property
+    def ready_made(self) -> Path:
+        """The prebuilt file, whether there is one or not."""
+        return self.folder / "prebuilt" / self.prebuilt
+
+
+def compiler() -> str:
+    """The C compiler that is used: `CC` of the environment, or `cc`."""
+    return os.environ.get("CC") or "cc"
+
+
+def lacking(tools: Sequence[str]) -> str | None:
+    """What of a compiler and some tools is not in PATH, as the end of a sentence."""
+    missing = [tool for tool in (compiler(), *tools) if shutil.which(tool) is None]
+    return f"there is no {' and no '.join(missing)} in PATH" if missing else None
+
+
+def built(recipe: Recipe) -> Path:
+    """The file that a recipe stands for; built if there is none of these sources yet.
+
+    Raises:
+        UsageError: it cannot be built, and no prebuilt file fits.
+    """
+    trouble = lacking(recipe.tools)
+    if trouble is None:
+        try:
+            return _cached(recipe)
+        except _BuildError as error:
+            trouble = str(error)
+    reason = unfit(recipe)
+    if reason is None:
+        log.warning("%s: %s; the prebuilt one is used", recipe.what, trouble.splitlines()[0])
+        return recipe.ready_made
+    raise UsageError(
+        f"{recipe.what} cannot be built: {trouble}\n  and the prebuilt one does not serve: "
+        f"{reason}\n  {REMEDY}"
+    )
+
+
+class _BuildError(Exception):
+    """A build failed; the text says why."""
+
+
+def _cached(recipe: Recipe) -> Path:
+    folder = _cache() / _key(recipe)
+    kept = folder / recipe.product
+    if kept.is_file():
+        return kept
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".build-", dir=folder.parent))
+    except OSError as error:
+        raise _BuildError(f"{folder.parent} cannot be written: {error.strerror}") from error
+    try:
+        _run(recipe, work)
+        # Several runs may build at the same time: the first that is done wins, whole.
+        with suppress(OSError):
+            work.rename(folder)
+        if not kept.is_file():
+            raise _BuildError(f"the build left no {recipe.product}")
+        return kept
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _run(recipe: Recipe, work: Path) -> None:
+    command = recipe.command(compiler(), work)
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=_PATIENCE,
+            stdin=subprocess.DEVNULL, errors="replace",
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _BuildError(f"{' '.join(command)}: {error}") from error
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines() or ["it says nothing"]
+        shown = "".join(f"\n    {line}" for line in said[:_SHOWN])
+        raise _BuildError(f"{' '.join(command)} failed with code {done.returncode}:{shown}")
+
+
+def _key(recipe: Recipe) -> str:
+    """A folder's name that is another one whenever the build could be."""
+    text = hashlib.sha256()
+    known = _version(shutil.which(compiler()) or compiler())
+    for word in (*recipe.command(compiler(), Path("/")), recipe.product, HOST, known):
+        text.update(word.encode() + b"\0")
+    for source in sorted(recipe.sources):
+        text.update(digest(source).encode())
+    return f"{Path(recipe.product).stem}-{text.hexdigest()[:24]}"
+
+
+@cache
+def _version(program: str) -> str:
+    try:
+        done = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, check=False, timeout=30,
+            stdin=subprocess.DEVNULL, errors="replace",
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return program
+    return done.stdout
+
+
+def _cache() -> Path:
+    place = os.environ.get("XDG_CACHE_HOME", "")
+    folder = Path(place) if os.path.isabs(place) else Path.home() / ".cache"
+    return folder / "simcore" / "builds"
+
+
+def unfit(recipe: Recipe) -> str | None:
+    """Why the prebuilt file does not serve here; None if it does."""
+    if HOST not in recipe.prebuilt or not recipe.ready_made.is_file():
+        return f"there is none for {HOST}"
+    recorded = {}
+    record = recipe.folder / "prebuilt" / "SHA256SUMS"
+    for line in record.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            known, _, name = line.partition("  ")
+            recorded[(recipe.folder / name).resolve()] = known
+    for file in (*recipe.sources, recipe.ready_made):
+        if recorded.get(file.resolve()) != digest(file):
+            return f"{file} is not what it was made of"
+    return None
+
+
+def digest(file: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -1,0 +1,113 @@
+"""The self-test of QEMU: a program with a known timeline, run before anything relies on it.
+
+The plug-in uses what QEMU's authors have not promised to anybody. Whether a QEMU behaves as those
+that simcore was made with is therefore not told from its version: it is tried, at each start of a
+run, beside the devices that start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from simcore.commands import program_of
+from simcore.message import Message
+from simcore.protocol.frames import encode
+from simcore.protocol.service import Done
+from simcore.remote import Remote
+
+from ..firmware import machine
+from ..firmware.machine import Chunk, MachineDone
+from . import timeline
+from .board import MIPS, SHIFTS, command
+from .tool import FALLBACK
+
+if TYPE_CHECKING:
+    from simcore.federation import Federation
+
+_tests: WeakKeyDictionary[Federation, dict[tuple[Path, str], SelfTest]] = WeakKeyDictionary()
+
+
+def self_test(federation: Federation, qemu: Path, plugin: Path, board: str) -> SelfTest:
+    """The self-test of a QEMU and a board: one for each run."""
+    tests = _tests.setdefault(federation, {})
+    key = (qemu, board)
+    if key not in tests:
+        tests[key] = SelfTest(federation, qemu, plugin, board)
+    return tests[key]
+
+
+class SelfTest:
+    """One QEMU that runs the known program.
+
+    Args:
+        federation: the run.
+        qemu: the program.
+        plugin: the module that it loads.
+        board: as QEMU calls it.
+    """
+
+    def __init__(self, federation: Federation, qemu: Path, plugin: Path, board: str) -> None:
+        self._qemu = qemu
+        shift = SHIFTS[MIPS]
+        self._dialect = _Bytes()
+        words = command(qemu, plugin, board, shift, timeline.ELF, timeline.UARTS)
+        name = f"self-test of QEMU ({board})"
+        self._remote = Remote(
+            federation,
+            name,
+            [],
+            program_of(federation, name, words, {}),
+            kind="free_running",
+            dialect=self._dialect,
+            recorded=False,
+            advice=lambda phase, rule: f"this QEMU is not one that simcore knows: {FALLBACK}",
+        )
+        self._launched = self._passed = False
+
+    def launch(self) -> None:
+        """Start it, once."""
+        if not self._launched:
+            self._launched = True
+            self._remote.launch()
+
+    def check(self) -> None:
+        """Wait until it has passed.
+
+        Raises:
+            ParticipantError: it has not: this QEMU is not to be relied on.
+        """
+        if self._passed:
+            return
+        remote = self._remote
+        remote.ready(0)
+        for until, chunks in timeline.WINDOWS:
+            self._dialect.chunks = [Chunk(*chunk) for chunk in chunks]
+            remote.begin(until, ())
+            remote.finish()
+        remote.shut_down()
+        remote.close()
+        self._passed = True
+
+
+class _Bytes:
+    """A dialect of bytes alone, that holds them against what is to come."""
+
+    decode = staticmethod(machine.decode)
+
+    def __init__(self) -> None:
+        self.chunks: list[Chunk] = []
+        self._seen = 0
+
+    def advance(self, seq: int, until: int, messages: Sequence[Message]) -> bytes:
+        return encode(machine.Advance(seq, until, self.chunks))
+
+    def read(self, frame: MachineDone, since: int, until: int) -> Done: ...
+
+    def give_up(self, id: str) -> None:
+        """Of networks only."""
+
+    def clear(self) -> None:
+        """There is nothing to let go of."""
