@@ -10,7 +10,7 @@ from typing import Any
 from support import PATIENCE, ROOT, require, unavailable
 
 FIRMWARE = ROOT / "firmware"
-PREBUILT = FIRMWARE / "prebuilt" / "meter-stm32f4.elf"
+PREBUILT = FIRMWARE / "prebuilt"
 PARROT = Path(__file__).parent / "unit" / "firmware" / "parrot.c"
 CROSS = "arm-none-eabi-gcc"
 
@@ -23,10 +23,10 @@ def make(target: str, folder: Path, *variables: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def native(folder: Path, *variables: str) -> Path:
-    """The meter for the host."""
-    make("native", folder, *variables)
-    return folder / "native" / "meter"
+def native(folder: Path, *variables: str, app: str = "meter") -> Path:
+    """An application that is shipped, for the host."""
+    make("native", folder, f"APP={app}", *variables)
+    return folder / "native" / app
 
 
 def parrot(folder: Path, target: str = "native", *variables: str) -> Path:
@@ -38,11 +38,11 @@ def parrot(folder: Path, target: str = "native", *variables: str) -> Path:
     return folder / target / ("parrot" if target == "native" else "parrot.elf")
 
 
-def stm32f4(folder: Path) -> Path:
-    """The meter for the STM32F4."""
+def stm32f4(folder: Path, app: str = "meter") -> Path:
+    """The same for the STM32F4."""
     require(CROSS)
-    make("stm32f4", folder)
-    return folder / "stm32f4" / "meter.elf"
+    make("stm32f4", folder, f"APP={app}")
+    return folder / "stm32f4" / f"{app}.elf"
 
 
 def library(folder: Path, *sources: Path, options: tuple[str, ...] = ()) -> Any:

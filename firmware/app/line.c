@@ -1,6 +1,7 @@
 /* See line.h. */
 #include "line.h"
 
+#include "../lib/json.h"
 #include "hal.h"
 
 void line_clear(struct line *line) {
@@ -44,8 +45,41 @@ void line_base64(struct line *line, const uint8_t *bytes, size_t count) {
     }
 }
 
-void line_send(struct line *line) {
+void line_value(struct line *line, const char *bytes, size_t count) {
+    if (!json_utf8(bytes, count)) {
+        line_text(line, "{\"$b64\":\"");
+        line_base64(line, (const uint8_t *)bytes, count);
+        line_text(line, "\"}");
+        return;
+    }
+    line_text(line, "\"");
+    for (size_t i = 0; i < count; i++) {
+        unsigned char byte = (unsigned char)bytes[i];
+        char escape[6] = {'\\', 'u', '0', '0', "01"[byte >> 4 & 1], "0123456789abcdef"[byte & 15]};
+        if (byte < 0x20) line_bytes(line, escape, sizeof escape);
+        else {
+            if (byte == '"' || byte == '\\') line_text(line, "\\");
+            line_bytes(line, bytes + i, 1);
+        }
+    }
+    line_text(line, "\"");
+}
+
+void line_send(struct line *line, unsigned uart) {
     if (line->full) return;
     line->bytes[line->count] = '\n';
-    hal_uart_write(line->bytes, line->count + 1);
+    hal_uart_write(uart, line->bytes, line->count + 1);
+}
+
+bool line_read(struct incoming *line, unsigned uart) {
+    if (line->whole) line->count = 0;
+    line->whole = false;
+    for (int byte; !line->whole && (byte = hal_uart_read(uart)) >= 0;) {
+        if (byte == '\n') line->whole = true;
+        else if (byte != '\r') {
+            if (line->count < INCOMING_SIZE) line->bytes[line->count] = (char)byte;
+            line->count += line->count <= INCOMING_SIZE;
+        }
+    }
+    return line->whole;
 }

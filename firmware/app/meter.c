@@ -7,6 +7,7 @@
 #include "hal.h"
 #include "line.h"
 
+#define UART 0
 #define MS 1000000u /* ns */
 #define LONGEST_PERIOD 3600000u /* ms */
 #define REPORT_EVERY 10u /* pictures */
@@ -63,7 +64,7 @@ static void take_picture(void) {
         field(",\"digit\":", (uint32_t)digit_classify(picture));
         line_text(&line, "}}");
     }
-    line_send(&line);
+    line_send(&line, UART);
     meter.index = (meter.index + 1) % DIGIT_PICTURES;
 }
 
@@ -72,9 +73,9 @@ static void counts(void) {
     field(",\"acks\":", meter.acks);
     field(",\"commands\":", meter.commands);
     field(",\"refused\":", meter.refused);
-    field(",\"lost\":", meter.overlong + hal_uart_lost());
+    field(",\"lost\":", meter.overlong + hal_uart_lost(UART));
     line_text(&line, "}}");
-    line_send(&line);
+    line_send(&line, UART);
 }
 
 /* Begin the answer to a request: to who sent it, if it was a message. */
@@ -100,7 +101,7 @@ static void answer(const struct request *request, const char *kind) {
         value(request->payload);
         line_text(&line, "}");
     }
-    line_send(&line);
+    line_send(&line, UART);
 }
 
 /* What follows a word and a space at the beginning of a command, or NULL. */
@@ -205,19 +206,10 @@ static void take_line(const char *bytes, size_t count) {
 }
 
 static void read_lines(void) {
-    static char bytes[256];
-    static size_t count; /* beyond the end: of a line that is too long, the rest is dropped */
-    for (int byte; (byte = hal_uart_read()) >= 0;) {
-        if (byte == '\r') continue;
-        if (byte != '\n') {
-            if (count < sizeof bytes) bytes[count] = (char)byte;
-            count += count <= sizeof bytes;
-            continue;
-        }
-        if (count > sizeof bytes) meter.overlong++;
-        else take_line(bytes, count);
-        count = 0;
-    }
+    static struct incoming incoming;
+    while (line_read(&incoming, UART))
+        if (incoming.count > INCOMING_SIZE) meter.overlong++;
+        else take_line(incoming.bytes, incoming.count);
 }
 
 void app_main(void) {
@@ -226,7 +218,7 @@ void app_main(void) {
     meter.next = meter.period;
     head("boot");
     line_text(&line, ",\"payload\":{\"firmware\":\"meter\",\"version\":1}}");
-    line_send(&line);
+    line_send(&line, UART);
     for (;;) {
         read_lines();
         if (hal_now() >= meter.next) {

@@ -232,7 +232,7 @@ bool simcore_ready(struct simcore *wire, const char *kind, int64_t next, int64_t
 
 enum simcore_turn simcore_wait(struct simcore *wire) {
     struct json found;
-    wire->outputs.count = wire->measures.count = 0;
+    wire->outputs.count = wire->measures.count = wire->place_count = 0;
     if (!frame(wire, &found)) return SIMCORE_GONE;
     struct json type = json_field(found, "type");
     if (json_equals(type, "SHUTDOWN")) {
@@ -264,9 +264,44 @@ bool simcore_input(struct simcore *wire, struct json_walk *inputs, struct simcor
     return trouble(wire, "an input lacks a field");
 }
 
+/* Where the text of an output lies. */
+struct simcore_place {
+    int64_t at, order;
+    size_t from, behind;
+};
+
+/* Note an output whose text is the last one: behind all that do not come after it. */
+static bool place(struct simcore *wire, const struct simcore_output *output, size_t from) {
+    if (wire->place_count == wire->place_room) {
+        size_t room = wire->place_room * 2 + 16;
+        struct simcore_place *places = realloc(wire->places, room * sizeof *places);
+        if (places == NULL) return trouble(wire, "no memory for %zu messages", room);
+        wire->places = places;
+        wire->place_room = room;
+    }
+    size_t i = wire->place_count++;
+    for (; i > 0; i--) {
+        const struct simcore_place *before = &wire->places[i - 1];
+        if (before->at < output->at || (before->at == output->at && before->order <= output->order)) break;
+        wire->places[i] = *before;
+    }
+    wire->places[i] = (struct simcore_place){output->at, output->order, from, wire->outputs.count};
+    return true;
+}
+
+static bool add_outputs(struct simcore *wire, struct simcore_bytes *line) {
+    bool added = true;
+    for (size_t i = 0; added && i < wire->place_count; i++) {
+        const struct simcore_place *its = &wire->places[i];
+        added = add(wire, line, ",", i > 0) && add(wire, line, wire->outputs.at + its->from, its->behind - its->from);
+    }
+    return added;
+}
+
 bool simcore_output(struct simcore *wire, const struct simcore_output *output) {
     struct simcore_bytes *list = &wire->outputs;
-    bool added = add_number(wire, list, list->count > 0 ? ",{\"at\":" : "{\"at\":", output->at) &&
+    size_t from = list->count;
+    bool added = add_number(wire, list, "{\"at\":", output->at) &&
                  add_string(wire, list, ",\"dst\":", output->dst) &&
                  add_string(wire, list, ",\"kind\":", output->kind);
     if (added && output->src != NULL) added = add_string(wire, list, ",\"src\":", output->src);
@@ -278,7 +313,7 @@ bool simcore_output(struct simcore *wire, const struct simcore_output *output) {
     if (added && output->payload.at != NULL)
         added = add_text(wire, list, ",\"payload\":") &&
                 add(wire, list, output->payload.at, (size_t)(output->payload.end - output->payload.at));
-    return added && add_text(wire, list, "}");
+    return added && add_text(wire, list, "}") && place(wire, output, from);
 }
 
 bool simcore_measure(struct simcore *wire, int64_t at, const char *node, const char *name,
@@ -294,7 +329,7 @@ bool simcore_done(struct simcore *wire, int64_t next) {
     struct simcore_bytes *line = begin_line(wire);
     return add_number(wire, line, "{\"type\":\"DONE\",\"seq\":", wire->seq) &&
            add_number(wire, line, ",\"now\":", wire->until) && add_next(wire, line, next) &&
-           add_text(wire, line, ",\"outputs\":[") && add(wire, line, wire->outputs.at, wire->outputs.count) &&
+           add_text(wire, line, ",\"outputs\":[") && add_outputs(wire, line) &&
            add_text(wire, line, "],\"measures\":[") &&
            add(wire, line, wire->measures.at, wire->measures.count) && add_text(wire, line, "]}\n") &&
            put(wire, line->at, line->count);
@@ -316,6 +351,7 @@ void simcore_close(struct simcore *wire) {
     free(wire->line.at);
     free(wire->outputs.at);
     free(wire->measures.at);
+    free(wire->places);
     memset(wire, 0, sizeof *wire);
     wire->in = wire->out = -1;
 }

@@ -50,6 +50,8 @@ struct simcore {
     /* The rest is nobody else's business. */
     int in, out;
     struct simcore_bytes received, init, line, outputs, measures;
+    struct simcore_place *places; /* of outputs, in order of their times */
+    size_t place_count, place_room;
     size_t used;              /* of `received`, by lines that were handled */
 };
 
@@ -68,6 +70,7 @@ struct simcore_output {
     int64_t size;             /* bytes on the network; 0: the length of the payload */
     const char *cause;        /* optional: id of an input */
     int64_t waited, computed; /* ns; both 0: not said */
+    int64_t order;            /* among outputs of one time: lower ones go first, equal ones as they were added */
 };
 
 /* Connect as SIMCORE_ADDRESS says, send HELLO, take INIT. With stdio, what is printed from now on
@@ -83,8 +86,8 @@ enum simcore_turn simcore_wait(struct simcore *wire);
 /* The next input of a walk that began at wire->inputs; false behind the last. */
 bool simcore_input(struct simcore *wire, struct json_walk *inputs, struct simcore_input *input);
 
-/* Add a message, or a measurement, to the DONE that simcore_done will send. JSON that is handed in
- * must hold no newline; `node` may be NULL unless several nodes are hosted; `value` is JSON. */
+/* Add a message, or a measurement, to the DONE that simcore_done will send; messages in any order of
+ * their times. JSON that is handed in must hold no newline; `node` may be NULL unless several nodes are hosted; `value` is JSON. */
 bool simcore_output(struct simcore *wire, const struct simcore_output *output);
 bool simcore_measure(struct simcore *wire, int64_t at, const char *node, const char *name,
                      const char *value);

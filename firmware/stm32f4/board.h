@@ -1,5 +1,5 @@
-/* A board with an STM32F405 or F407, a crystal of 8 MHz, and USART2 on PA2 (TX) and PA3 (RX):
- * STM32F4DISCOVERY, Olimex STM32-H405, Netduino Plus 2 and others. */
+/* A board with an STM32F405 or F407, a crystal of 8 MHz, USART2 on PA2 (TX) and PA3 (RX), and USART3 on
+ * PB10 (TX) and PB11 (RX): STM32F4DISCOVERY, Olimex STM32-H405, Netduino Plus 2 and others. */
 #ifndef BOARD_H
 #define BOARD_H
 
@@ -8,10 +8,14 @@
 #define HSI_HZ 16000000u
 #define HSE_HZ 8000000u
 #define SYSCLK_HZ 168000000u
-#define BAUD 115200u
+#define USART2_BAUD 115200u
+#ifndef USART3_BAUD
+#define USART3_BAUD 9600u /* what most modems and sensors speak at first */
+#endif
 #define USART2_POSITION 38 /* in the vector table [RM0090 12.2] */
+#define USART3_POSITION 39
 
-/* What the clocks are: the processor's and SysTick's, and that of USART2. */
+/* What the clocks are: the processor's and SysTick's, and that of both UARTs. */
 struct clocks {
     uint32_t system, apb1;
 };
@@ -24,7 +28,7 @@ struct clocks clock_start(void);
 /* USART_BRR for oversampling by 16 [RM0090 30.3.4]: sixteenths, rounded to the nearest. */
 uint32_t baud_divisor(uint32_t clock, uint32_t baud);
 
-/* Send a text by polling, with interrupts off: for what ends in a fault. */
+/* Send a text over USART2 by polling, with interrupts off: for what ends in a fault. */
 void uart_last_words(const char *text);
 
 /* Where the processor goes: see startup.c. */
@@ -32,6 +36,7 @@ void Reset_Handler(void);
 void Fault_Handler(void);
 void SysTick_Handler(void);
 void USART2_Handler(void);
+void USART3_Handler(void);
 void port_main(void);
 
 #endif

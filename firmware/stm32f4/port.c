@@ -1,4 +1,5 @@
-/* The HAL on an STM32F405/407, without vendor code: SysTick is the only source of time, USART2 the UART.
+/* The HAL on an STM32F405/407, without vendor code: SysTick is the only source of time; USART2 and
+ * USART3 are UARTs 0 and 1.
  *
  * The processor sleeps (WFI) whenever the application does, and wakes by the millisecond tick or a
  * byte; so sleeping ends up to a millisecond late. */
@@ -17,8 +18,13 @@ struct ring {
     volatile uint8_t bytes[RING];
 };
 
-static struct ring sending, receiving;
-static volatile uint32_t lost;
+struct uart {
+    uint32_t base; /* of its registers */
+    struct ring sending, receiving;
+    volatile uint32_t lost;
+};
+
+static struct uart uarts[HAL_UARTS];
 static volatile uint64_t ticks; /* ms */
 static uint32_t cycles_of_tick, cycles_of_us;
 
@@ -67,78 +73,96 @@ uint64_t hal_now(void) {
 void hal_sleep_until(uint64_t time) {
     for (;;) {
         interrupts_off(); /* so that no byte comes between the look and the sleep */
-        bool done = hal_now() >= time || !empty(&receiving);
+        bool done = hal_now() >= time;
+        for (unsigned i = 0; i < HAL_UARTS; i++) done |= !empty(&uarts[i].receiving);
         if (!done) sleep();
         interrupts_on();
         if (done) return;
     }
 }
 
-/* UART. */
+/* UARTs. */
 
 /* Hand bytes to the transmitter while it takes them, and ask to be called when it takes more.
  * Interrupts are off, or this is one. */
-static void feed(void) {
-    while ((USART2_SR & USART_SR_TXE) != 0) {
-        int byte = get(&sending);
+static void feed(struct uart *uart) {
+    while ((USART_SR(uart->base) & USART_SR_TXE) != 0) {
+        int byte = get(&uart->sending);
         if (byte < 0) break;
-        USART2_DR = (uint32_t)byte;
+        USART_DR(uart->base) = (uint32_t)byte;
     }
     uint32_t enabled = USART_CR1_UE | USART_CR1_TE | USART_CR1_RE | USART_CR1_RXNEIE;
-    USART2_CR1 = empty(&sending) ? enabled : enabled | USART_CR1_TXEIE;
+    USART_CR1(uart->base) = empty(&uart->sending) ? enabled : enabled | USART_CR1_TXEIE;
 }
 
-void USART2_Handler(void) {
-    uint32_t status = USART2_SR;
+static void handle(struct uart *uart) {
+    uint32_t status = USART_SR(uart->base);
     if ((status & (USART_SR_RXNE | USART_SR_ORE)) != 0) {
-        uint8_t byte = (uint8_t)USART2_DR; /* reading SR, then DR, also ends an overrun */
-        if ((status & USART_SR_ORE) != 0) lost++;
-        if ((status & USART_SR_RXNE) != 0 && !put(&receiving, byte)) lost++;
+        uint8_t byte = (uint8_t)USART_DR(uart->base); /* reading SR, then DR, also ends an overrun */
+        if ((status & USART_SR_ORE) != 0) uart->lost++;
+        if ((status & USART_SR_RXNE) != 0 && !put(&uart->receiving, byte)) uart->lost++;
     }
-    feed();
+    feed(uart);
 }
 
-void hal_uart_write(const char *bytes, size_t count) {
+void USART2_Handler(void) { handle(&uarts[0]); }
+void USART3_Handler(void) { handle(&uarts[1]); }
+
+void hal_uart_write(unsigned number, const char *bytes, size_t count) {
+    struct uart *uart = &uarts[number];
     for (size_t i = 0; i < count; i++)
         for (bool taken = false; !taken;) {
             interrupts_off();
-            taken = put(&sending, (uint8_t)bytes[i]);
+            taken = put(&uart->sending, (uint8_t)bytes[i]);
             if (!taken) {
-                feed();
-                if (sending.head - sending.tail == RING) sleep();
+                feed(uart);
+                if (uart->sending.head - uart->sending.tail == RING) sleep();
             }
             interrupts_on();
         }
     interrupts_off();
-    feed();
+    feed(uart);
     interrupts_on();
 }
 
-int hal_uart_read(void) { return get(&receiving); }
+int hal_uart_read(unsigned uart) { return get(&uarts[uart].receiving); }
 
-uint32_t hal_uart_lost(void) { return lost; }
+uint32_t hal_uart_lost(unsigned uart) { return uarts[uart].lost; }
 
 void uart_last_words(const char *text) {
-    USART2_CR1 = USART_CR1_UE | USART_CR1_TE;
+    USART_CR1(USART2) = USART_CR1_UE | USART_CR1_TE;
     for (; *text != 0; text++) {
-        for (uint32_t turn = 0; turn < 100000 && (USART2_SR & USART_SR_TXE) == 0; turn++) {}
-        USART2_DR = (uint8_t)*text;
+        for (uint32_t turn = 0; turn < 100000 && (USART_SR(USART2) & USART_SR_TXE) == 0; turn++) {}
+        USART_DR(USART2) = (uint8_t)*text;
     }
 }
 
 /* Starting. */
 
-static void uart_start(uint32_t clock) {
-    RCC_AHB1ENR |= RCC_AHB1ENR_GPIOA;
-    RCC_APB1ENR |= RCC_APB1ENR_USART2;
-    (void)RCC_APB1ENR; /* the clock needs two cycles to come [errata ES0182] */
-    /* PA2 and PA3: alternate function 7; a pull-up keeps an open receiver quiet. */
+static void pins_start(void) {
+    RCC_AHB1ENR |= RCC_AHB1ENR_GPIOA | RCC_AHB1ENR_GPIOB;
+    (void)RCC_AHB1ENR; /* the clock needs two cycles to come [errata ES0182] */
+    /* PA2 and PA3, PB10 and PB11: alternate function 7 [8.3.2]; a pull-up keeps an open receiver quiet. */
     GPIOA_MODER = (GPIOA_MODER & ~0xF0u) | 0xA0u;
     GPIOA_PUPDR = (GPIOA_PUPDR & ~0xC0u) | 0x40u;
     GPIOA_AFRL = (GPIOA_AFRL & ~0xFF00u) | 0x7700u;
-    USART2_BRR = baud_divisor(clock, BAUD);
-    USART2_CR1 = USART_CR1_UE | USART_CR1_TE | USART_CR1_RE | USART_CR1_RXNEIE;
-    NVIC_ISER1 = 1u << (USART2_POSITION - 32);
+    GPIOB_MODER = (GPIOB_MODER & ~0xF00000u) | 0xA00000u;
+    GPIOB_PUPDR = (GPIOB_PUPDR & ~0xC00000u) | 0x400000u;
+    GPIOB_AFRH = (GPIOB_AFRH & ~0xFF00u) | 0x7700u;
+}
+
+static void uart_start(struct uart *uart, uint32_t base, uint32_t divisor) {
+    uart->base = base;
+    USART_BRR(base) = divisor;
+    USART_CR1(base) = USART_CR1_UE | USART_CR1_TE | USART_CR1_RE | USART_CR1_RXNEIE;
+}
+
+static void uarts_start(uint32_t clock) {
+    RCC_APB1ENR |= RCC_APB1ENR_USART2 | RCC_APB1ENR_USART3;
+    (void)RCC_APB1ENR;
+    uart_start(&uarts[0], USART2, baud_divisor(clock, USART2_BAUD));
+    uart_start(&uarts[1], USART3, baud_divisor(clock, USART3_BAUD));
+    NVIC_ISER1 = 1u << (USART2_POSITION - 32) | 1u << (USART3_POSITION - 32);
 }
 
 void port_main(void) {
@@ -149,6 +173,7 @@ void port_main(void) {
     SYST_RVR = cycles_of_tick - 1;
     SYST_CVR = 0;
     SYST_CSR = SYST_CSR_ENABLE;
-    uart_start(clocks.apb1);
+    pins_start();
+    uarts_start(clocks.apb1);
     app_main();
 }

@@ -31,8 +31,10 @@
 #define RCC_CFGR_PPRE2_DIV2 (4u << 13)
 #define RCC_AHB1ENR REGISTER(0x40023830)
 #define RCC_AHB1ENR_GPIOA (1u << 0)
+#define RCC_AHB1ENR_GPIOB (1u << 1)
 #define RCC_APB1ENR REGISTER(0x40023840)
 #define RCC_APB1ENR_USART2 (1u << 17)
+#define RCC_APB1ENR_USART3 (1u << 18)
 #define RCC_APB1ENR_PWR (1u << 28)
 #define PWR_CR REGISTER(0x40007000)
 #define PWR_CR_VOS (1u << 14) /* scale 1: needed above 144 MHz */
@@ -42,20 +44,25 @@
 #define FLASH_ACR_ICEN (1u << 9)
 #define FLASH_ACR_DCEN (1u << 10)
 
-/* Port A [8.4] */
+/* Ports A and B [8.4; 2.3 for where they are] */
 #define GPIOA_MODER REGISTER(0x40020000)
 #define GPIOA_PUPDR REGISTER(0x4002000C)
 #define GPIOA_AFRL REGISTER(0x40020020)
+#define GPIOB_MODER REGISTER(0x40020400)
+#define GPIOB_PUPDR REGISTER(0x4002040C)
+#define GPIOB_AFRH REGISTER(0x40020424)
 
-/* USART2 [30.6] */
-#define USART2_SR REGISTER(0x40004400)
+/* USART2 and USART3 [30.6; 2.3] */
+#define USART2 0x40004400u
+#define USART3 0x40004800u
+#define USART_SR(base) REGISTER((base) + 0x00)
 #define USART_SR_ORE (1u << 3)
 #define USART_SR_RXNE (1u << 5)
 #define USART_SR_TC (1u << 6)
 #define USART_SR_TXE (1u << 7)
-#define USART2_DR REGISTER(0x40004404)
-#define USART2_BRR REGISTER(0x40004408)
-#define USART2_CR1 REGISTER(0x4000440C)
+#define USART_DR(base) REGISTER((base) + 0x04)
+#define USART_BRR(base) REGISTER((base) + 0x08)
+#define USART_CR1(base) REGISTER((base) + 0x0C)
 #define USART_CR1_RE (1u << 2)
 #define USART_CR1_TE (1u << 3)
 #define USART_CR1_RXNEIE (1u << 5)

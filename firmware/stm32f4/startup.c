@@ -46,5 +46,6 @@ __attribute__((section(".vectors"), used)) const union vector vectors[16 + 82] =
     [15] = {SysTick_Handler},
     [16 ... 16 + USART2_POSITION - 1] = {Fault_Handler},
     [16 + USART2_POSITION] = {USART2_Handler},
-    [16 + USART2_POSITION + 1 ... 16 + 81] = {Fault_Handler},
+    [16 + USART3_POSITION] = {USART3_Handler},
+    [16 + USART3_POSITION + 1 ... 16 + 81] = {Fault_Handler},
 };

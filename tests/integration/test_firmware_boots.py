@@ -100,7 +100,7 @@ def board(elf: Path, folder: Path) -> Iterator[Board]:
 @pytest.fixture(scope="module", params=["prebuilt", "rebuilt"])
 def elf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if request.param == "prebuilt":
-        return PREBUILT
+        return PREBUILT / "meter-stm32f4.elf"
     return stm32f4(tmp_path_factory.mktemp("build"))
 
 

@@ -23,6 +23,7 @@ from simcore.results.metrics import Metrics
 from simcore.results.store import Run, open_run
 
 SECOND, MS = 10**9, 10**6
+BYTE = 86806  # ns at 115200 baud
 
 MODELS = """
 from quickstart_models import TRAINING, Classifier, load_digits
@@ -73,10 +74,10 @@ nodes:
         - [1500000000, meter-0, period 100]
         - [1500000007, meter-1, mode local]
         - [1500000008, meter-1, period 99]
-        - [4000000000, meter-2, next 17]
-        - [4000000000, meter-2, nonsense]
-        - [5000000000, meter-2, to operator]
-        - [9000000000, meter-2, report]
+        - [4200000000, meter-2, next 17]
+        - [4200000000, meter-2, nonsense]
+        - [5200000000, meter-2, to operator]
+        - [9200000000, meter-2, report]
 network:
   model: latency
   links:
@@ -128,29 +129,68 @@ def sent(run: Run, kind: str, source: str) -> list[tuple[int, Any]]:
     return [(at, json.loads(payload)) for at, payload in rows]
 
 
+def duration(line: str, *values: Any) -> int:
+    """How long a line takes on the wire, with its newline."""
+    return BYTE * (len(line % values) + 1)
+
+
+def heard(at: int, number: int, command: str) -> int:
+    """When a device has heard a command of the operator's."""
+    line = '{"src":"operator","kind":"command","id":"operator/%d","payload":"%s"}'
+    return at + duration(line, number, command)
+
+
+def answered(at: int, number: int, command: str, kind: str = "ok") -> int:
+    """When the answer to it is there."""
+    line = '{"dst":"operator","kind":"%s","re":"operator/%d","payload":"%s"}'
+    return at + duration(line, kind, number, command)
+
+
+FIRST = heard(1503 * MS, 1, "period 100")  # the command was sent at 1.5 s, and took 3 ms
+SECOND_COMMAND = heard(1503 * MS + 7, 2, "mode local")
+THIRD = heard(SECOND_COMMAND, 3, "period 99")  # one line behind the other
+FOURTH = heard(4203 * MS, 4, "next 17")
+FIFTH = heard(FOURTH, 5, "nonsense")
+SIXTH = heard(5203 * MS, 6, "to operator")
+SEVENTH = heard(9203 * MS, 7, "report")
+
+
 def test_pictures_come_to_the_nanosecond(run: Run) -> None:
-    obeyed = 1503 * MS  # the command was sent at 1.5 s, and took 3 ms
-    at = [1 * SECOND, *range(obeyed + 100 * MS, 20 * SECOND, 100 * MS)]
-    images = sent(run, "image", "meter-0")
-    assert [when for when, _ in images] == at and len(at) == 185
-    assert [payload["n"] for _, payload in images] == list(range(1, 186))
-    assert [payload["index"] for _, payload in images] == [n % 128 for n in range(185)]
-    digits = sent(run, "digit", "meter-1")
-    assert [when for when, _ in digits] == list(range(obeyed + 8 + 99 * MS, 20 * SECOND, 99 * MS))
+    line = '{"dst":"gateway","kind":"%s","size":%d,"payload":%s}'
+
+    def taken(source: str, kind: str, size: int) -> list[int]:
+        return [
+            at - duration(line, kind, size, json.dumps(payload, separators=(",", ":")))
+            for at, payload in sent(run, kind, source)
+        ]
+
+    at = [1 * SECOND, *range(FIRST + 100 * MS, 20 * SECOND, 100 * MS)]
+    assert taken("meter-0", "image", 72) == at and len(at) == 185
+    images = [payload for _, payload in sent(run, "image", "meter-0")]
+    assert [payload["n"] for payload in images] == list(range(1, 186))
+    assert [payload["index"] for payload in images] == [n % 128 for n in range(185)]
+    at = list(range(THIRD + 99 * MS, 20 * SECOND, 99 * MS))
+    assert taken("meter-1", "digit", 16) == at
 
 
 def test_commands_are_obeyed_and_answered(run: Run) -> None:
+    first = answered(FIRST, 1, "period 100")
+    second = answered(SECOND_COMMAND, 2, "mode local")
+    third = answered(max(second, THIRD), 3, "period 99")
+    fourth = answered(FOURTH, 4, "next 17")
+    fifth = answered(max(fourth, FIFTH), 5, "nonsense", "refused")
+    sixth = answered(SIXTH, 6, "to operator")
     answers = run.connection.execute(
         "SELECT source, sent, kind, payload, cause FROM messages "
         "WHERE destination = 'operator' AND kind IN ('ok', 'refused') ORDER BY sent, source, number"
     ).fetchall()
     assert answers == [
-        ("meter-0", 1503 * MS, "ok", '"period 100"', "operator/1"),
-        ("meter-1", 1503 * MS + 7, "ok", '"mode local"', "operator/2"),
-        ("meter-1", 1503 * MS + 8, "ok", '"period 99"', "operator/3"),
-        ("meter-2", 4003 * MS, "ok", '"next 17"', "operator/4"),
-        ("meter-2", 4003 * MS, "refused", '"nonsense"', "operator/5"),
-        ("meter-2", 5003 * MS, "ok", '"to operator"', "operator/6"),
+        ("meter-0", first, "ok", '"period 100"', "operator/1"),
+        ("meter-1", second, "ok", '"mode local"', "operator/2"),
+        ("meter-1", third, "ok", '"period 99"', "operator/3"),
+        ("meter-2", fourth, "ok", '"next 17"', "operator/4"),
+        ("meter-2", fifth, "refused", '"nonsense"', "operator/5"),
+        ("meter-2", sixth, "ok", '"to operator"', "operator/6"),
     ]
     images = [payload["index"] for _, payload in sent(run, "image", "meter-2")]
     assert images == [0, 1, 2, 3, *range(17, 32)]
@@ -160,7 +200,8 @@ def test_commands_are_obeyed_and_answered(run: Run) -> None:
     )
     assert to.fetchall() == [("gateway", 0), ("operator", 1)]
     (when, counts), *_ = sent(run, "report", "meter-2")
-    assert when == 9003 * MS
+    line = '{"dst":"operator","kind":"report","re":"operator/7","payload":%s}'
+    assert when == SEVENTH + duration(line, json.dumps(counts, separators=(",", ":")))
     assert counts == {"pictures": 9, "acks": 5, "commands": 3, "refused": 1, "lost": 0}
 
 
@@ -205,6 +246,7 @@ def test_a_restart_is_a_boot(program: Path, tmp_path: Path) -> None:
     simulate(program, tmp_path, extra=fault)
     with open_run(tmp_path / "run") as run:
         boots = sent(run, "boot", "meter-2")
-        assert [when for when, _ in boots] == [0, 3100 * MS]
-        images = [(at, image["n"]) for at, image in sent(run, "image", "meter-2")]
-        assert images[:4] == [(1000 * MS, 1), (2000 * MS, 2), (4100 * MS, 1), (5100 * MS, 2)]
+        line = '{"dst":"gateway","kind":"boot","payload":{"firmware":"meter","version":1}}'
+        assert [when for when, _ in boots] == [duration(line), 3100 * MS + duration(line)]
+        images = [(at // MS, image["n"]) for at, image in sent(run, "image", "meter-2")]
+        assert images[:4] == [(1015, 1), (2015, 2), (4115, 1), (5115, 2)]

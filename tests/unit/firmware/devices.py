@@ -26,6 +26,7 @@ class Device:
     def __init__(self, channel: Channel, process: subprocess.Popen[bytes], log: Path) -> None:
         self.channel, self.process, self.log_file = channel, process, log
         self.seq = self.number = 0
+        self.next: int | None = None
 
     def ask(self, line: bytes) -> bytes:
         self.channel.send(line, PATIENCE)
@@ -33,12 +34,18 @@ class Device:
         assert self.channel.surplus == b""
         return answer
 
-    def init(self, config: Any = None, *, time: int = 0, nodes: tuple[str, ...] = ("d",)) -> Any:
-        end = time + 10**12
-        frame = Init(name="d", nodes=list(nodes), seed=1, time=time, end=end, config=config or {})
+    def init(self, config: Any = None, *, time: int = 0, end: int = 10**12) -> Any:
+        frame = Init(
+            name="d", nodes=["d"], seed=1, time=time, end=time + end, config=config or {}
+        )
         return frames.decode_ready(self.ask(encode(frame)))
 
+    def boot(self, config: Any = None, **options: Any) -> Any:
+        """Let it start; what it says then."""
+        return self.advance(self.init(config, **options).next)
+
     def advance(self, until: int, *payloads: Any, kind: str = "command", src: str = "hub") -> Any:
+        """Grant it an instant, at which these come."""
         self.seq += 1
         inputs = []
         for payload in payloads:
@@ -49,12 +56,25 @@ class Device:
         answer = self.ask(encode(Advance(self.seq, until, inputs)))
         done = frames.done_decoder("reactive")(answer)
         assert (done.seq, done.now, done.measures) == (self.seq, until, [])
+        assert [each.at for each in done.outputs] == sorted(each.at for each in done.outputs)
+        self.next = done.next
         return done
 
-    def said(self, until: int, *payloads: Any, **options: Any) -> list[tuple[Any, ...]]:
-        done = self.advance(until, *payloads, **options)
+    def settle(self, until: int) -> list[Any]:
+        """Grant it what it asks for, up to a time; what it says."""
+        outputs: list[Any] = []
+        while self.next is not None and self.next <= until:
+            outputs += self.advance(self.next).outputs
+        return outputs
+
+    def said(
+        self, at: int, *payloads: Any, within: int = 100_000_000, **options: Any
+    ) -> list[tuple[Any, ...]]:
+        """What it says before these come, and within a time behind that."""
+        outputs = self.settle(at - 1) + self.advance(at, *payloads, **options).outputs
+        outputs += self.settle(at + within)
         return [(each.dst, each.kind, refreeze(each.payload), each.size, each.cause)
-                for each in done.outputs]  # fmt: skip
+                for each in outputs]  # fmt: skip
 
     def end(self) -> int:
         assert frames.decode_bye(self.ask(encode(Shutdown())))

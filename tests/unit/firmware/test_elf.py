@@ -20,12 +20,18 @@ from support import require
 
 FLASH = range(0x08000000, 0x08000000 + 1024 * 1024)
 SRAM = range(0x20000000, 0x20000000 + 128 * 1024)
-RECORD = FIRMWARE / "prebuilt" / "SHA256SUMS"
+RECORD = PREBUILT / "SHA256SUMS"
+APPS, KINDS = ("meter", "bridge"), ("stm32f4.elf", "x86_64-linux")
 
 
-@pytest.fixture(scope="module", params=["prebuilt", "rebuilt"])
+@pytest.fixture(
+    scope="module", params=[(app, made) for app in APPS for made in ("prebuilt", "rebuilt")]
+)
 def elf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    path = PREBUILT if request.param == "prebuilt" else stm32f4(tmp_path_factory.mktemp("build"))
+    app, made = request.param
+    path = PREBUILT / f"{app}-stm32f4.elf"
+    if made == "rebuilt":
+        path = stm32f4(tmp_path_factory.mktemp("build"), app)
     with path.open("rb") as stream:
         yield elf_file(stream)
 
@@ -70,7 +76,8 @@ def test_what_is_loaded_is_flash(elf: Any) -> None:
 
 def test_it_is_small(elf: Any) -> None:
     loaded = sum(each["p_filesz"] for each in elf.iter_segments("PT_LOAD"))
-    assert loaded < 32 * 1024 and PREBUILT.stat().st_size < 64 * 1024
+    assert loaded < 20 * 1024
+    assert all(each.stat().st_size < 64 * 1024 for each in PREBUILT.iterdir())
 
 
 def test_vector_table(elf: Any) -> None:
@@ -79,12 +86,13 @@ def test_vector_table(elf: Any) -> None:
     assert table[0] % 8 == 0, "the procedure call standard of ARM"
     assert table[1] == where["Reset_Handler"] | 1 == elf.header["e_entry"] | 1
     assert table[15] == where["SysTick_Handler"] | 1
-    # RM0090 12.2: USART2 is at position 38, address 0x000000D8.
-    assert 0xD8 // 4 == 16 + 38
+    # RM0090 12.2: USART2 is at position 38, address 0x000000D8; USART3 at 39, 0x000000DC.
+    assert (0xD8 // 4, 0xDC // 4) == (16 + 38, 16 + 39)
     assert table[16 + 38] == where["USART2_Handler"] | 1
+    assert table[16 + 39] == where["USART3_Handler"] | 1
     reserved = {7, 8, 9, 10, 13}
     assert {number for number, vector in enumerate(table) if vector == 0} == reserved
-    others = set(range(98)) - reserved - {0, 1, 15, 54}
+    others = set(range(98)) - reserved - {0, 1, 15, 54, 55}
     assert {table[number] for number in others} == {where["Fault_Handler"] | 1}
     assert all((vector - 1) in FLASH and vector & 1 for vector in table[1:] if vector)
 
@@ -97,7 +105,7 @@ def test_stack_and_data_have_room(elf: Any) -> None:
     assert where["bss_start"] % 4 == where["bss_end"] % 4 == 0
 
 
-def test_the_prebuilt_file_is_that_of_these_sources() -> None:
+def test_prebuilt_files_are_those_of_these_sources() -> None:
     """`make -C firmware prebuilt` renews it."""
     lines = RECORD.read_text(encoding="ascii").splitlines()
     recorded = dict(reversed(line.split("  ", 1)) for line in lines if not line.startswith("#"))
@@ -105,24 +113,27 @@ def test_the_prebuilt_file_is_that_of_these_sources() -> None:
         name: hashlib.sha256((FIRMWARE / name).read_bytes()).hexdigest() for name in recorded
     }
     assert digests == recorded
-    folders = ("app", "lib", "stm32f4")
+    folders = ("app", "lib", "native", "stm32f4")
     sources = {
         str(path.relative_to(FIRMWARE))
         for folder in folders
         for path in (FIRMWARE / folder).iterdir()
         if path.suffix in (".c", ".h", ".ld")
     }
-    assert sources <= set(recorded)
+    files = {f"prebuilt/{each.name}" for each in PREBUILT.iterdir() if each != RECORD}
+    assert files == {f"prebuilt/{app}-{kind}" for app in APPS for kind in KINDS}
+    assert {"Makefile"} | sources | files <= set(recorded)
 
 
-def test_the_same_compiler_gives_the_same_file_anywhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("app", APPS)
+def test_the_same_compiler_gives_the_same_file_anywhere(tmp_path: Path, app: str) -> None:
     version = subprocess.run(
         [require(CROSS), "--version"], capture_output=True, text=True, check=True
     ).stdout.splitlines()[0]
-    built = stm32f4(tmp_path)
+    built, prebuilt = stm32f4(tmp_path, app), PREBUILT / f"{app}-stm32f4.elf"
     if RECORD.read_text(encoding="ascii").splitlines()[0] == f"# compiler: {version}":
-        assert built.read_bytes() == PREBUILT.read_bytes()
-    with built.open("rb") as ours, PREBUILT.open("rb") as theirs:
+        assert built.read_bytes() == prebuilt.read_bytes()
+    with built.open("rb") as ours, prebuilt.open("rb") as theirs:
         new, old = elf_file(ours), elf_file(theirs)
         assert set(symbols(new)) == set(symbols(old))
         for name in (".data", ".rodata"):

@@ -1,0 +1,1 @@
+"""Firmware for devices: its sources, and files that are built already."""
