@@ -124,12 +124,14 @@ def program_problem(path: Path) -> str | None:
 
 
 def _read(path: Path) -> bytes:
+    if path.is_dir():
+        raise _Broken("it is a folder: name the file in it")
+    if path.exists() and not path.is_file():
+        raise _Broken("it is a device or a pipe: name a file")
     try:
         return path.read_bytes()
     except FileNotFoundError:
         raise _Broken("there is no such file: build it, or correct the name") from None
-    except IsADirectoryError:
-        raise _Broken("it is a folder: name the file in it") from None
     except OSError as error:
         raise _Broken(f"it cannot be read: {error.strerror}; see to its access rights") from None
 
