@@ -25,6 +25,10 @@ struct qemu_timer {
     int attributes, scale;
 };
 
+/* QEMUTimerList [util/qemu-timer.c] has the links of its clock's lists before the function that is told
+ * when the clock or the list changes; its place is looked for, for what precedes differs. */
+enum { LIST_NEXT = -2, LIST_BACK = -1, LIST_NOTIFY = 0, LIST_OPAQUE = 1, LIST_SEARCHED = 32 };
+
 /* ObjectClass [include/qom/object.h]: what every class begins with. */
 struct object_class {
     void *type, *interfaces;
@@ -51,6 +55,7 @@ enum { ACCEL_OPS_SEARCHED = 8 };
     F(int64_t, qemu_clock_deadline_ns_all, (int clock, int attributes))                            \
     F(void, qemu_clock_notify, (int clock))                                                        \
     F(void *, timerlist_new, (int clock, void (*notify)(void *, int), void *opaque))               \
+    F(bool, timerlist_has_timers, (void *list))                                                    \
     F(void, timer_init_full,                                                                       \
       (struct qemu_timer *, void *group, int clock, int scale, int attributes,                     \
        void (*callback)(void *), void *opaque))                                                    \
