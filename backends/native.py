@@ -12,6 +12,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from simcore.commands import check_surroundings, maker
+from simcore.failure import ANSWERING, Phase
 from simcore.hosting import host
 from simcore.node import Node
 from simcore.participant import Kind
@@ -65,7 +66,7 @@ class Native:
         config = {"uart": dict(spec.options.get("uart", keys.DEFAULT_UARTS))}
         make = maker(
             federation, spec.name, [spec.name], [str(program)], spec.options,
-            kind="reactive", config=config,
+            kind="reactive", config=config, advice=_advice,
         )  # fmt: skip
         return host(federation, spec, make)
 
@@ -78,6 +79,15 @@ class Native:
         if fitting:
             return True, f"{trouble}; prebuilt: {', '.join(fitting)}"
         return False, f"{trouble}: {REMEDY}"
+
+
+def _advice(phase: Phase, rule: str) -> str | None:
+    if rule == "deadline" and phase is ANSWERING:
+        return (
+            "the firmware does not come back: it has to sleep (hal_sleep_until) until something is "
+            "due, and not to wait in a loop; if it computes that long, give it a longer 'timeout'"
+        )
+    return None
 
 
 def recipe(name: str) -> Recipe:

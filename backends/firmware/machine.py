@@ -178,6 +178,8 @@ class MachineDialect:
         self._log.write(entries)
         self.executed = frame.executed
         if frame.fault is not None:
+            # The run ends before they are sent, and they may be the only words about it.
+            self._log.write([f"said before the fault: {each.payload!s}" for each in outputs])
             self._log.write(self._uarts.end(end))
             raise _fault(frame.fault, since, until)
         answer = frames.Done(frame.seq, until, None, outputs, measures)

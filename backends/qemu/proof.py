@@ -8,20 +8,23 @@ run, beside the devices that start.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
+
+from msgspec.structs import astuple
 
 from simcore.commands import program_of
 from simcore.message import Message
-from simcore.protocol.frames import encode
+from simcore.protocol.frames import ProtocolError, encode
 from simcore.protocol.service import Done
 from simcore.remote import Remote
 
 from ..firmware import machine
 from ..firmware.machine import Chunk, MachineDone
 from . import timeline
-from .board import MIPS, SHIFTS, command
+from .board import command
 from .tool import FALLBACK
 
 if TYPE_CHECKING:
@@ -50,10 +53,8 @@ class SelfTest:
     """
 
     def __init__(self, federation: Federation, qemu: Path, plugin: Path, board: str) -> None:
-        self._qemu = qemu
-        shift = SHIFTS[MIPS]
         self._dialect = _Bytes()
-        words = command(qemu, plugin, board, shift, timeline.ELF, timeline.UARTS)
+        words = command(qemu, plugin, board, timeline.SHIFT, timeline.ELF, timeline.UARTS)
         name = f"self-test of QEMU ({board})"
         self._remote = Remote(
             federation,
@@ -93,21 +94,46 @@ class SelfTest:
 
 
 class _Bytes:
-    """A dialect of bytes alone, that holds them against what is to come."""
+    """A dialect of bytes alone, which holds what comes against the known timeline."""
 
     decode = staticmethod(machine.decode)
 
     def __init__(self) -> None:
         self.chunks: list[Chunk] = []
-        self._seen = 0
+        self._to_come = list(timeline.OUTPUTS)
+        self._to_lose = list(timeline.LOST)
 
     def advance(self, seq: int, until: int, messages: Sequence[Message]) -> bytes:
         return encode(machine.Advance(seq, until, self.chunks))
 
-    def read(self, frame: MachineDone, since: int, until: int) -> Done: ...
+    def read(self, frame: MachineDone, since: int, until: int) -> Done:
+        if not until <= frame.now < until + (1 << timeline.SHIFT):
+            raise _unlike("stops", f"{until} ns", f"{frame.now} ns")
+        _compare("says", [*map(astuple, frame.outputs)], self._to_come, frame.now)
+        _compare("loses", [*map(astuple, frame.lost)], self._to_lose, frame.now)
+        if until == timeline.ENDS[-1] and frame.executed != timeline.EXECUTED:
+            raise _unlike("executes", f"{timeline.EXECUTED}", f"{frame.executed} instructions")
+        return Done([], [], None)
 
     def give_up(self, id: str) -> None:
         """Of networks only."""
 
     def clear(self) -> None:
         """There is nothing to let go of."""
+
+
+def _compare(
+    what: str, found: Sequence[tuple[Any, ...]], known: list[tuple[Any, ...]], now: int
+) -> None:
+    """Take from what is known what was to come by now, and hold what came against it."""
+    due = [each for each in known if each[1] <= now]
+    del known[: len(due)]
+    for wanted, came in zip_longest(due, found):
+        if wanted != came:
+            raise _unlike(what, str(wanted or "nothing"), str(came or "nothing"))
+
+
+def _unlike(what: str, wanted: str, came: str) -> ProtocolError:
+    return ProtocolError(
+        "self-test", f"its firmware {what} {came}, where {wanted} is known to be right"
+    )
