@@ -6,6 +6,7 @@ into an environment that is empty but for what it asks for. Nothing runs inside 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support import ROOT
+from support import ROOT, require
 
 NOT_SOURCE = shutil.ignore_patterns(
     ".git", ".tox", ".venv", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "build",
@@ -74,6 +75,7 @@ def test_the_wheel_holds_what_it_needs_and_nothing_generic(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {
         "simcore",
         "simcore_backends",
+        "simcore_firmware",
         "simcore_netmodels",
         "simcore_scenarios",
         "simcore_schemas",
@@ -83,6 +85,10 @@ def test_the_wheel_holds_what_it_needs_and_nothing_generic(wheel: Path) -> None:
         "simcore/results/report.html",
         "simcore/cli/templates/scenario.yaml.in",
         "simcore/cli/templates/models.py.in",
+        "simcore_backends/qemu/plugin.c",
+        "simcore_backends/qemu/selftest/selftest.elf",
+        "simcore_firmware/app/hal.h",
+        "simcore_firmware/prebuilt/meter-stm32f4.elf",
         "simcore_scenarios/quickstart.yaml",
         "simcore_scenarios/data/digits.bin",
         "simcore_schemas/scenario.schema.json",
@@ -91,14 +97,15 @@ def test_the_wheel_holds_what_it_needs_and_nothing_generic(wheel: Path) -> None:
 
 def test_the_wheel_holds_every_module_of_the_checkout(wheel: Path) -> None:
     packages = {"simcore": "simcore", "simcore_backends": "backends",
-                "simcore_netmodels": "netmodels", "simcore_scenarios": "scenarios",
-                "simcore_schemas": "schemas"}  # fmt: skip
+                "simcore_firmware": "firmware", "simcore_netmodels": "netmodels",
+                "simcore_scenarios": "scenarios", "simcore_schemas": "schemas"}  # fmt: skip
+    left_out = {"__pycache__", "build", ".gitignore"}
     names = set(zipfile.ZipFile(wheel).namelist())
     expected = {
         f"{package}/{path.relative_to(ROOT / folder)}"
         for package, folder in packages.items()
         for path in (ROOT / folder).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not left_out & set(path.relative_to(ROOT).parts)
     }
     assert {name for name in names if ".dist-info" not in name} == expected
 
@@ -108,6 +115,15 @@ def test_quickstart(installed: Installed, name: str) -> None:
     shown = installed.simcore(name)
     assert "Expectations   4 held" in shown
     assert "python -m simcore report runs/quickstart-" in shown
+
+
+def test_firmware_is_built_from_what_is_installed(installed: Installed) -> None:
+    require("make")
+    require("cc")
+    shown = installed.simcore("firmware_native", "--out", "devices")
+    assert "Expectations   5 held" in shown
+    manifest = json.loads((installed.folder / "devices" / "manifest.json").read_bytes())
+    assert manifest["parts"]["firmware of meter"].startswith("meter, SHA-256 ")
 
 
 def test_schema_is_that_of_the_checkout(installed: Installed) -> None:
