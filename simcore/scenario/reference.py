@@ -156,6 +156,8 @@ class _Reference:
             yield from self._mapping(schema, path)
         elif isinstance(schema.get("items"), Mapping):
             yield from self._mappings(schema["items"], f"{path}[]")
+        elif isinstance(schema.get("additionalProperties"), Mapping):
+            yield from self._mappings(schema["additionalProperties"], f"{path}.NAME")
         if not schema.get("properties"):
             for option in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
                 yield from self._mappings(option, path)
