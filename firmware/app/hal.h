@@ -14,8 +14,10 @@
 /* Time since boot, in nanoseconds. */
 uint64_t hal_now(void);
 
-/* Sleep until this time (nanoseconds since boot), or until a byte has been received on any UART. It
- * may be some time late: a millisecond on a machine that wakes by a millisecond tick. */
+/* Sleep until this time (nanoseconds since boot), or until there are bytes to read on any UART. Bytes
+ * that were there when it last returned, on a UART that was not read since, do not count: who does not
+ * care for a UART can sleep. It may be some time late: a millisecond on a machine that wakes by a
+ * millisecond tick. */
 void hal_sleep_until(uint64_t time);
 
 /* Send bytes over a UART; returns when all of them are accepted. About 1024 bytes may wait for the

@@ -63,11 +63,16 @@ uint64_t hal_now(void) { return now; }
 void hal_sleep_until(uint64_t time) {
     while (now < time) {
         uint64_t wake = time;
+        bool woken = false;
         for (size_t i = 0; i < HAL_UARTS; i++) {
-            if (uarts[i].taken < uarts[i].ready) return;
-            uint64_t next = uart_next(&uarts[i]);
+            struct uart *uart = &uarts[i];
+            bool unread = uart->taken < uart->ready;
+            uint64_t next = uart_next(uart);
+            woken |= unread && !uart->ignored;
+            uart->ignored = unread;
             if (next < wake) wake = next;
         }
+        if (woken) return;
         pass(wake);
     }
 }
@@ -86,6 +91,7 @@ void hal_uart_write(unsigned uart, const char *bytes, size_t count) {
 
 int hal_uart_read(unsigned uart) {
     struct uart *from = &uarts[uart];
+    from->ignored = false;
     return from->taken < from->ready ? (unsigned char)from->received.at[from->taken++] : -1;
 }
 

@@ -55,6 +55,7 @@ struct uart {
     uint64_t heard;                /* when the last byte that is on the wire is complete */
     struct simcore_bytes received; /* read up to `taken`, to be read up to `ready`, the rest is on the wire */
     size_t taken, ready;
+    bool ignored;                  /* the application was woken for these bytes, and has not looked */
     struct arrival *arrivals;      /* a queue: from `first` up to `last` */
     size_t first, last, room;
 };

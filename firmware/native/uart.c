@@ -102,8 +102,10 @@ static void forget(struct uart *uart) {
 
 void uart_listen(struct uart *uart, uint64_t now) {
     if (uart->taken > 0) forget(uart);
-    for (; uart->first < uart->last && uart->arrivals[uart->first].due <= now; uart->first++)
+    for (; uart->first < uart->last && uart->arrivals[uart->first].due <= now; uart->first++) {
         uart->ready += uart->arrivals[uart->first].count;
+        uart->ignored = false;
+    }
     if (uart->first == uart->last) uart->first = uart->last = 0;
 }
 

@@ -25,6 +25,9 @@ struct clocks {
  * correct. An emulator without a model of the clock control runs at 168 MHz already. */
 struct clocks clock_start(void);
 
+/* Connect the pins to USART2 and USART3, and give all of them a clock. */
+void pins_start(void);
+
 /* USART_BRR for oversampling by 16 [RM0090 30.3.4]: sixteenths, rounded to the nearest. */
 uint32_t baud_divisor(uint32_t clock, uint32_t baud);
 

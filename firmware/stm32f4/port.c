@@ -22,6 +22,7 @@ struct uart {
     uint32_t base; /* of its registers */
     struct ring sending, receiving;
     volatile uint32_t lost;
+    volatile bool ignored; /* the application was woken for what there is, and has not looked */
 };
 
 static struct uart uarts[HAL_UARTS];
@@ -74,7 +75,11 @@ void hal_sleep_until(uint64_t time) {
     for (;;) {
         interrupts_off(); /* so that no byte comes between the look and the sleep */
         bool done = hal_now() >= time;
-        for (unsigned i = 0; i < HAL_UARTS; i++) done |= !empty(&uarts[i].receiving);
+        for (unsigned i = 0; i < HAL_UARTS; i++) {
+            bool unread = !empty(&uarts[i].receiving);
+            done |= unread && !uarts[i].ignored;
+            uarts[i].ignored = unread;
+        }
         if (!done) sleep();
         interrupts_on();
         if (done) return;
@@ -100,7 +105,10 @@ static void handle(struct uart *uart) {
     if ((status & (USART_SR_RXNE | USART_SR_ORE)) != 0) {
         uint8_t byte = (uint8_t)USART_DR(uart->base); /* reading SR, then DR, also ends an overrun */
         if ((status & USART_SR_ORE) != 0) uart->lost++;
-        if ((status & USART_SR_RXNE) != 0 && !put(&uart->receiving, byte)) uart->lost++;
+        if ((status & USART_SR_RXNE) != 0) {
+            if (put(&uart->receiving, byte)) uart->ignored = false;
+            else uart->lost++;
+        }
     }
     feed(uart);
 }
@@ -125,7 +133,10 @@ void hal_uart_write(unsigned number, const char *bytes, size_t count) {
     interrupts_on();
 }
 
-int hal_uart_read(unsigned uart) { return get(&uarts[uart].receiving); }
+int hal_uart_read(unsigned uart) {
+    uarts[uart].ignored = false;
+    return get(&uarts[uart].receiving);
+}
 
 uint32_t hal_uart_lost(unsigned uart) { return uarts[uart].lost; }
 
@@ -139,18 +150,6 @@ void uart_last_words(const char *text) {
 
 /* Starting. */
 
-static void pins_start(void) {
-    RCC_AHB1ENR |= RCC_AHB1ENR_GPIOA | RCC_AHB1ENR_GPIOB;
-    (void)RCC_AHB1ENR; /* the clock needs two cycles to come [errata ES0182] */
-    /* PA2 and PA3, PB10 and PB11: alternate function 7 [8.3.2]; a pull-up keeps an open receiver quiet. */
-    GPIOA_MODER = (GPIOA_MODER & ~0xF0u) | 0xA0u;
-    GPIOA_PUPDR = (GPIOA_PUPDR & ~0xC0u) | 0x40u;
-    GPIOA_AFRL = (GPIOA_AFRL & ~0xFF00u) | 0x7700u;
-    GPIOB_MODER = (GPIOB_MODER & ~0xF00000u) | 0xA00000u;
-    GPIOB_PUPDR = (GPIOB_PUPDR & ~0xC00000u) | 0x400000u;
-    GPIOB_AFRH = (GPIOB_AFRH & ~0xFF00u) | 0x7700u;
-}
-
 static void uart_start(struct uart *uart, uint32_t base, uint32_t divisor) {
     uart->base = base;
     USART_BRR(base) = divisor;
@@ -158,8 +157,6 @@ static void uart_start(struct uart *uart, uint32_t base, uint32_t divisor) {
 }
 
 static void uarts_start(uint32_t clock) {
-    RCC_APB1ENR |= RCC_APB1ENR_USART2 | RCC_APB1ENR_USART3;
-    (void)RCC_APB1ENR;
     uart_start(&uarts[0], USART2, baud_divisor(clock, USART2_BAUD));
     uart_start(&uarts[1], USART3, baud_divisor(clock, USART3_BAUD));
     NVIC_ISER1 = 1u << (USART2_POSITION - 32) | 1u << (USART3_POSITION - 32);

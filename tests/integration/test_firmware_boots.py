@@ -77,17 +77,17 @@ class Board:
     def until_it_listens(self) -> None:
         """Wait until the receiver is on: what comes before is lost, as on the real part."""
         deadline = time.monotonic() + PATIENCE
-        while not self.register(0x4000440C) & 4:
+        while not self.register(0x4000480C) & 4:  # USART3 is the last to be switched on
             assert time.monotonic() < deadline
 
 
 @contextmanager
-def board(elf: Path, folder: Path) -> Iterator[Board]:
+def board(elf: Path, folder: Path, second: str = "null") -> Iterator[Board]:
     monitor = folder / "m"
     command = [
         require("qemu-system-arm"), "-M", MACHINE, "-kernel", str(elf), "-nodefaults",
         "-display", "none", "-monitor", f"unix:{monitor},server=on,wait=off",
-        "-serial", "null", "-serial", "stdio",
+        "-serial", "null", "-serial", "stdio", "-serial", second,
     ]  # fmt: skip
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
@@ -146,6 +146,31 @@ def test_the_baud_rate_in_the_machine(elf: Path, tmp_path: Path) -> None:
         meter.line()
         assert meter.register(0x40004408) == 0x16D  # USART2_BRR: 22 13/16 at 42 MHz
         assert meter.register(0x4000440C) & 0x202C == 0x202C  # CR1: UE, TE, RE, RXNEIE
+
+
+def test_a_bridge_speaks_on_both_lines(tmp_path: Path) -> None:
+    path = tmp_path / "part"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        listener.settimeout(PATIENCE)
+        elf = PREBUILT / "bridge-stm32f4.elf"
+        with board(elf, tmp_path, f"unix:{path}") as bridge, listener.accept()[0] as part:
+            part.settimeout(PATIENCE)
+            bridge.until_it_listens()
+            assert bridge.register(0x40004808) == 0x1117  # USART3_BRR: 273 7/16 at 42 MHz
+            command = {"src": "hub", "kind": "command", "id": "hub/1", "payload": "AT+CSQ"}
+            bridge.type(json.dumps(command) + "\n")
+            with part.makefile("rb") as lines:
+                assert lines.readline() == b"AT+CSQ\n"
+                part.sendall(b'+CSQ: "17"\r\nRING\r\n')
+                assert [json.loads(bridge.line()), json.loads(bridge.line())] == [
+                    {"dst": "hub", "kind": "line", "re": "hub/1", "size": 14,
+                     "payload": {"n": 1, "text": '+CSQ: "17"'}},
+                    {"dst": "hub", "kind": "line", "size": 8, "payload": {"n": 2, "text": "RING"}},
+                ]  # fmt: skip
+                bridge.type("ATZ\n")
+                assert lines.readline() == b"ATZ\n"
 
 
 def test_what_nobody_understands_does_not_stop_it(elf: Path, tmp_path: Path) -> None:

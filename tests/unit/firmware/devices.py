@@ -35,9 +35,7 @@ class Device:
         return answer
 
     def init(self, config: Any = None, *, time: int = 0, end: int = 10**12) -> Any:
-        frame = Init(
-            name="d", nodes=["d"], seed=1, time=time, end=time + end, config=config or {}
-        )
+        frame = Init(name="d", nodes=["d"], seed=1, time=time, end=time + end, config=config or {})
         return frames.decode_ready(self.ask(encode(frame)))
 
     def boot(self, config: Any = None, **options: Any) -> Any:
@@ -46,13 +44,17 @@ class Device:
 
     def advance(self, until: int, *payloads: Any, kind: str = "command", src: str = "hub") -> Any:
         """Grant it an instant, at which these come."""
-        self.seq += 1
         inputs = []
         for payload in payloads:
             self.number += 1
             text = freeze(payload)
             inputs.append(Input(until, f"{src}/{self.number}", src, "d", kind,
                                 Raw(text.encode()), len(text), 0))  # fmt: skip
+        return self.grant(until, inputs)
+
+    def grant(self, until: int, inputs: list[Input]) -> Any:
+        """The same, with any inputs."""
+        self.seq += 1
         answer = self.ask(encode(Advance(self.seq, until, inputs)))
         done = frames.done_decoder("reactive")(answer)
         assert (done.seq, done.now, done.measures) == (self.seq, until, [])

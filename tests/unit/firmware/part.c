@@ -9,6 +9,7 @@ static void be(volatile uint32_t *word, uint32_t bit, bool set) { *word = set ? 
 volatile uint32_t *part(uint32_t address) {
     static const uint32_t places[COUNT] = {
         0x40023800, 0x40023804, 0x40023808, 0x40023830, 0x40023840, 0x40023C00, 0x40007000,
+        0x40020000, 0x4002000C, 0x40020020, 0x40020400, 0x4002040C, 0x40020424,
     };
     static volatile uint32_t nowhere;
     volatile uint32_t *r = registers;
@@ -22,6 +23,7 @@ volatile uint32_t *part(uint32_t address) {
         if ((r[ACR] & 7u) < 5u || !(r[PWR] & 1u << 14)) trouble = 1;
         if ((r[CFGR] >> 10 & 7u) != 5u || (r[CFGR] >> 13 & 7u) < 4u) trouble = 2;
     }
+    if (address >> 11 == 0x40020000 >> 11 && !(r[AHB1ENR] >> (address >> 10 & 1) & 1u)) trouble = 5;
     for (int i = 0; i < COUNT; i++)
         if (places[i] == address) return &r[i];
     trouble = 4;

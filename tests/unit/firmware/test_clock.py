@@ -1,4 +1,4 @@
-"""Clocks and baud rates of the STM32F4 port, against the figures of RM0090, on a model of the part."""
+"""Clocks, pins and baud rates of the STM32F4 port, against the figures of RM0090, on a model of the part."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from firmware_builds import FIRMWARE, library
 
 HERE = Path(__file__).parent
 CR, PLLCFGR, CFGR, AHB1ENR, APB1ENR, ACR, PWR = range(7)
+PORT_A, PORT_B, COUNT = 7, 10, 13  # mode, pull and alternate function of each
 RESET = {CR: 0x83, PLLCFGR: 0x24003010, PWR: 0x4000}  # RM0090 7.3.1, 7.3.2, 5.4.1
 HSI, HSE, MHZ = 16_000_000, 8_000_000, 1_000_000
 FAST, SLOW = (168 * MHZ, 42 * MHZ), (HSI, HSI)
@@ -22,7 +23,7 @@ class Clocks(ctypes.Structure):
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    sources = (FIRMWARE / "stm32f4" / "clock.c", HERE / "part.c")
+    sources = (FIRMWARE / "stm32f4" / "clock.c", FIRMWARE / "stm32f4" / "pins.c", HERE / "part.c")
     folder = tmp_path_factory.mktemp("library")
     found = library(folder, *sources, options=("-include", str(HERE / "part.h")))
     found.clock_start.restype = Clocks
@@ -34,8 +35,8 @@ def start(
     port: Any, *, reset: dict[int, int] = RESET, **works: bool
 ) -> tuple[tuple[int, int], Any]:
     """What clock_start says, and the registers afterwards."""
-    registers = (ctypes.c_uint32 * 7).in_dll(port, "registers")
-    for number in range(7):
+    registers = (ctypes.c_uint32 * COUNT).in_dll(port, "registers")
+    for number in range(COUNT):
         registers[number] = reset.get(number, 0)
     for name in ("crystal", "pll", "flash", "switches"):
         ctypes.c_bool.in_dll(port, name).value = works.get(name, True)
@@ -89,7 +90,29 @@ def test_what_does_not_work_ends_at_16_mhz(port: Any, broken: str) -> None:
 def test_where_nobody_models_the_clocks_nothing_is_waited_for(port: Any) -> None:
     clocks, registers = start(port, reset={})
     assert clocks == FAST
-    assert list(registers) == [0] * 7
+    assert list(registers) == [0] * COUNT
+
+
+# RM0090 8.4.1: what ports A and B are after a reset (PA13 to PA15, PB3 and PB4 are the debugger's).
+PORTS = {PORT_A: 0xA8000000, PORT_A + 1: 0x64000000, PORT_B: 0x280, PORT_B + 1: 0x100}
+
+
+def test_pins(port: Any) -> None:
+    _, registers = start(port, reset=RESET | PORTS)
+    port.pins_start()
+    assert ctypes.c_int.in_dll(port, "trouble").value == 0, "a port has a clock before it is set"
+    assert registers[AHB1ENR] & 3 == 3, "7.3.10: ports A and B"
+    assert registers[APB1ENR] >> 17 & 3 == 3, "7.3.13: USART2 and USART3"
+    for first, pins, alternate in ((PORT_A, (2, 3), 0), (PORT_B, (10, 11), 8)):
+        mode, pull, function = registers[first : first + 3]
+        kept = 0xFFFFFFFF
+        for pin in pins:
+            assert mode >> 2 * pin & 3 == 2, "8.4.1: alternate function"
+            assert function >> 4 * (pin - alternate) & 15 == 7, "8.3.2: AF7 is USART1 to USART3"
+            kept &= ~(3 << 2 * pin)
+        assert pull >> 2 * pins[1] & 3 == 1, "8.4.4: the receiver is pulled up"
+        assert mode & kept == PORTS[first], "and all else is as it was"
+        assert pull & kept == PORTS[first + 1]
 
 
 # RM0090, error calculation for programmed baud rates, oversampling by 16: at 42 MHz, and at 16 MHz.
@@ -112,3 +135,4 @@ def test_the_baud_rate_of_the_board(port: Any) -> None:
     divisor = port.baud_divisor(42 * MHZ, 115200)
     assert divisor == 0x16D, "30.3.4: mantissa 22, fraction 13/16"
     assert round(42 * MHZ / divisor / 1000, 3) == 115.068
+    assert port.baud_divisor(42 * MHZ, 9600) == 0x1117, "the second UART: 273 and 7/16"

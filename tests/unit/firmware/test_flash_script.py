@@ -12,6 +12,7 @@ from firmware_builds import PREBUILT, elf_file
 from support import ROOT, require
 
 SCRIPT = ROOT / "scripts" / "flash.sh"
+METER = PREBUILT / "meter-stm32f4.elf"
 
 
 def flash(*arguments: str | Path, path: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -47,7 +48,7 @@ def test_st_flash() -> None:
 def test_the_shipped_file_is_the_default() -> None:
     done = flash("--dry-run", "--tool", "openocd")
     name = done.stdout.split("program ")[1].split(" verify")[0]
-    assert (ROOT / name).resolve() == PREBUILT
+    assert (ROOT / name).resolve() == METER
 
 
 def fake(folder: Path, name: str) -> None:
@@ -72,12 +73,12 @@ def test_without_openocd_it_takes_st_flash(tmp_path: Path) -> None:
 def test_what_st_flash_writes_is_what_is_loaded(tmp_path: Path) -> None:
     require("objcopy")
     elf = tmp_path / "meter.elf"
-    shutil.copy(PREBUILT, elf)
+    shutil.copy(METER, elf)
     fake(tmp_path, "st-flash")
     done = flash("--tool", "st-flash", elf, path=f"{tmp_path}:{os.environ['PATH']}")
     assert done.returncode == 0, done.stderr
     written = (tmp_path / "meter.bin").read_bytes()
-    with PREBUILT.open("rb") as stream:
+    with METER.open("rb") as stream:
         for segment in elf_file(stream).iter_segments("PT_LOAD"):
             offset = segment["p_paddr"] - 0x08000000
             if segment["p_filesz"]:
@@ -101,7 +102,7 @@ def test_refused(arguments: list[str], why: str) -> None:
 
 
 def test_a_file_for_another_processor_is_refused(tmp_path: Path) -> None:
-    data = bytearray(PREBUILT.read_bytes())
+    data = bytearray(METER.read_bytes())
     data[18] = 243  # RISC-V
     (tmp_path / "riscv.elf").write_bytes(data)
     (tmp_path / "cut.elf").write_bytes(data[:10])

@@ -15,13 +15,12 @@ from devices import device
 from firmware_builds import native, parrot
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import Raw
 from support import PATIENCE, ROOT
 
 from simcore.payload import freeze, refreeze, thaw
 from simcore.protocol import frames
 from simcore.protocol.channel import Channel, ChannelError
-from simcore.protocol.frames import Advance, Init, Input, encode
+from simcore.protocol.frames import Init, encode
 
 MS = 1_000_000
 RAW = {"uart": {"usart2": {"mode": "raw", "peer": "hub"}}}
@@ -69,7 +68,9 @@ def test_a_meter_lives(meter_program: Path, tmp_path: Path, transport: str) -> N
         ]
         done = meter.advance(obeyed + 50 * MS)
         assert done.next == obeyed + 100 * MS
-        line = '{"dst":"gateway","kind":"digit","size":16,"payload":{"n":1,"index":127,"digit":7}}\n'
+        line = (
+            '{"dst":"gateway","kind":"digit","size":16,"payload":{"n":1,"index":127,"digit":7}}\n'
+        )
         [picture] = done.outputs
         assert (picture.at, picture.kind) == (obeyed + 50 * MS + len(line) * BYTE, "digit")
         assert picture.size == 16
@@ -221,7 +222,8 @@ def test_any_other_line_is_for_the_log(
 ) -> None:
     with device(parrot_program, tmp_path) as bird:
         bird.boot()
-        told = '{"src":"hub","kind":"command","id":"hub/1","payload":%s}\n' % freeze(line + "\n")
+        payload = freeze(line + "\n")
+        told = f'{{"src":"hub","kind":"command","id":"hub/1","payload":{payload}}}\n'
         assert bird.said(1_500_000_001, line + "\n") == []
         assert bird.end() == 0
         at = 1_500_000_001 + BYTE * (len(told.encode()) + len(line.encode()) + 1)

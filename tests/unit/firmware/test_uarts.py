@@ -120,8 +120,10 @@ def test_who_writes_more_than_waits_for_the_line_waits(
         if room < after:
             assert done.next == after
             done = bird.advance(after)
-        assert texts(done.outputs) == [(max(left, read) + 60_000, "hub", "after")]
-        assert done.next is None
+        left = max(left, read) + 60_000
+        assert texts(done.outputs) == [(left, "hub", "after")]
+        room = left - 1024 * 10_000
+        assert done.next == (room if room > read else None)
 
 
 def test_time_is_blocked_for_a_flood(program: Path, tmp_path: Path) -> None:
@@ -129,7 +131,9 @@ def test_time_is_blocked_for_a_flood(program: Path, tmp_path: Path) -> None:
     with device(program, tmp_path) as bird:
         bird.boot(end=2 * MS * 1000)
         heard = bird.advance(0, "!flood").next
-        assert heard == len('{"src":"hub","kind":"command","id":"hub/1","payload":"!flood"}\n') * BYTE
+        assert (
+            heard == len('{"src":"hub","kind":"command","id":"hub/1","payload":"!flood"}\n') * BYTE
+        )
         done = bird.advance(heard)
         # 170 times 6 bytes have room; the next 6 when two are sent.
         assert done.next == heard + 2 * BYTE
@@ -186,6 +190,22 @@ def test_a_uart_that_leads_nowhere_takes_its_time(program: Path, tmp_path: Path)
         assert bird.settle(1000 * MS) == [] and bird.end() == 0 and bird.log == ""
 
 
+def test_who_does_not_listen_can_sleep(program: Path, tmp_path: Path) -> None:
+    """It is woken by each line, and sleeps on if it does not read it."""
+    with device(program, tmp_path) as bird:
+        bird.boot(two())
+        told = bird.advance(0, f"!nap {50 * MS}").next
+        assert bird.advance(told).next == told + 50 * MS
+        bird.advance(told + MS, "a", "b")
+        bird.advance(told + MS, "c", src="modem")
+        assert texts(bird.settle(told + 50 * MS)) == [
+            (told + 50 * MS + 2 * BYTE, "hub", "a"),
+            (told + 50 * MS + 2 * BYTE, "modem", "c"),
+            (told + 50 * MS + 4 * BYTE, "hub", "b"),
+        ]
+        assert bird.next is None
+
+
 # Two UARTs.
 
 
@@ -202,13 +222,6 @@ def test_each_has_its_rate(program: Path, tmp_path: Path) -> None:
 
 
 def test_messages_are_told_in_the_order_of_their_times(program: Path, tmp_path: Path) -> None:
-    with device(program, tmp_path) as bird:
-        bird.boot(two(1_000_000, 2_000_000))
-        bird.advance(0, "slow and long")  # 14 bytes, heard at 140 us
-        bird.advance(70_000, "!other quick", src="modem")  # 13 bytes, heard at 135 us
-        bird.advance(136_000, "!other up", src="modem")  # 10 bytes
-        bird.advance(140_000)  # "quick" is waiting on the first line; this goes behind it
-        assert bird.seq == 5
     with device(program, tmp_path) as bird:
         bird.boot(two(1_000_000, 2_000_000))
         bird.advance(0, "a" * 9)  # heard at 100 us, said from then on
@@ -381,7 +394,9 @@ def driven(bird: Device, given: list[tuple[int, int, bytes]]) -> list[tuple[int,
                   for at, to, text in texts(outputs))  # fmt: skip
 
 
-LINE = st.tuples(st.sampled_from([b"", b"!other "]), st.integers(0, 3000), st.sampled_from(b"ab\xff"))
+LINE = st.tuples(
+    st.sampled_from([b"", b"!other "]), st.integers(0, 3000), st.sampled_from(b"ab\xff")
+)
 
 
 @settings(max_examples=150)
