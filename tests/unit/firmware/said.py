@@ -30,9 +30,14 @@ MESSAGES = [
     (b'{"dst":"a","kind":"k","payload":"\\ud800"}', None),
     (b'{"dst":"a","kind":"k","payload":1e999}', None),
     (b'{"dst":"a","kind":"k","payload":' + b"[" * 95 + b"]" * 95 + b"}", None),
+    (b'{"dst":"a","kind":"k","payload":' + b"[" * 94 + b"[],[]" + b"]" * 94 + b"}", None),
     (
-        b'{"dst":"a","kind":"k","payload":"' + b"[" * 99 + b'"}',
-        ("a", "k", f'"{"[" * 99}"', None, None),
+        b'{"dst":"a","kind":"k","payload":"' + b"[" * 200 + b'"}',
+        ("a", "k", f'"{"[" * 200}"', None, None),
+    ),
+    (
+        b'{"dst":"a","kind":"k","payload":"\\"' + b"[" * 200 + b'"}',
+        ("a", "k", f'"\\"{"[" * 200}"', None, None),
     ),
     (b'{"dst":"a","kind":"' + b"k" * 4095 + b'"}', ("a", "k" * 4095, "null", None, None)),
     ('{"dst":"ä","kind":"k"}'.encode(), ("ä", "k", "null", None, None)),
@@ -64,6 +69,7 @@ NO_MESSAGES = [
     (b'{"dst":"a","kind":"k","size":"7"}', SIZE),
     (b'{"dst":"a","kind":"k","size":0,"size":1}', SIZE),
     (b'{"dst":"a","kind":"k","size":99999999999999999999}', SIZE),
+    (b'{"dst":"a","kind":"k","size":1099511627776}', SIZE),
     (b'{"dst":"a","kind":"k","paylaod":1}', FIELD),
     (b'{"dst":"a","kind":"k","\\ud800":1}', FIELD),
     (b'{"size":0,"x":1,"dst":5}', SIZE),
@@ -83,7 +89,7 @@ NO_MESSAGES = [
 ]
 """Lines that are no message, and what stands before them in the log."""
 
-_NUMBERS = ["0", "-0", "1", "007", "1.0", "1e3", "-5", "1099511627775", "12345678901234567890",
+_NUMBERS = ["0", "-0", "1", "007", "1.0", "1e3", "-5", "1099511627775", "1099511627776", "12345678901234567890",
             "1e999", "9" * 400, "-", ".5", "1.", "0x10", "NaN", "-Infinity", "tru", "true", "null"]  # fmt: skip
 _STRINGS = [b'"\\ud800"', b'"\\udc00\\ud800"', b'"\\ud83d\\ude00"', b'"\\u0000"', b'"\x01"', b'"\xff"',
             b'"\xed\xa0\x80"', b'"\xf4\x90\x80\x80"', b'"\\x"', b'"\\u12g4"', b'"\\/\\b\\f\\n\\r\\t"', b'""',

@@ -17,7 +17,7 @@ from said import LINES, MESSAGES, NO_MESSAGES, PAYLOADS, Written, message, parts
 from simcore_backends.firmware import lines
 from simcore_backends.firmware.uart import Uarts
 
-from simcore.payload import PayloadError, freeze, thaw
+from simcore.payload import PayloadError, thaw
 from simcore.protocol import frames
 from simcore.protocol.frames import Advance, Input, Output, encode
 
@@ -36,11 +36,6 @@ def test_a_line_that_addresses_a_node_is_a_message(line: bytes, expected: Any) -
 @pytest.mark.parametrize(("line", "why"), NO_MESSAGES)
 def test_any_other_line_is_for_the_log(line: bytes, why: str) -> None:
     assert lines.message_of(7, line) == why
-
-
-def test_a_size_that_simcore_refuses_is_none() -> None:
-    found = lines.message_of(7, b'{"dst":"a","kind":"k","size":1099511627776}')
-    assert found == "size is no whole number above 0: "
 
 
 @settings(max_examples=500)
@@ -234,7 +229,3 @@ def test_the_native_port_writes_lines_alike(
     pair: Pair, source: str, kind: str, payloads: list[Any]
 ) -> None:
     pair.compare(source, payloads, kind)
-
-
-def test_a_payload_is_frozen_alike() -> None:
-    assert freeze(b"\x00\xff") == '{"$b64":"AP8="}'

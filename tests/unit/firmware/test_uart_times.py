@@ -55,10 +55,22 @@ def test_what_is_written_slowly_waits_for_nothing() -> None:
     assert port.write(*spread(10**9, B, b"abc\n")) == [(10**9 + 4 * B, b"abc", False)]
 
 
-def test_a_gap_in_a_line_delays_the_rest() -> None:
-    port = Transmitter("usart2")
-    stamps = [0, 1, 2, 10**6, 10**6 + 5]
-    assert port.write(stamps, b"abcd\n") == [(10**6 + 2 * B, b"abcd", False)]
+@pytest.mark.parametrize(
+    ("stamps", "at"),
+    [
+        ([0, 0], 2 * B),
+        ([0, B], 2 * B),
+        ([0, B + 1], 2 * B + 1),
+        ([0, 2 * B - 1], 3 * B - 1),
+        ([0, 0, 2 * B], 3 * B),
+        ([0, 0, 2 * B + 1], 3 * B + 1),
+        ([0, B + 1, B + 1], 3 * B + 1),
+        ([0, 1, 2, 10**6, 10**6 + 5], 10**6 + 2 * B),
+    ],
+)
+def test_a_gap_in_a_line_delays_the_rest(stamps: list[int], at: int) -> None:
+    text = b"abcdefg"[: len(stamps) - 1]
+    assert Transmitter("usart2").write(stamps, text + b"\n") == [(at, text, False)]
 
 
 def test_a_line_of_the_longest_length_is_whole() -> None:
@@ -84,6 +96,12 @@ def test_so_many_bytes_may_wait() -> None:
         port.write([5 + B - 1], b"x")
     assert (caught.value.uart, caught.value.at, caught.value.baud) == ("usart2", 5 + B - 1, 115200)
     assert "floods usart2: more than 65536 bytes" in str(caught.value)
+
+
+def test_the_byte_that_is_too_much_is_the_one_behind() -> None:
+    with pytest.raises(Flood) as caught:
+        Transmitter("usart2").write([5] * 65536 + [6], b"x" * 65537)
+    assert caught.value.at == 6
 
 
 def test_a_byte_that_is_complete_waits_no_more() -> None:
