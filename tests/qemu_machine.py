@@ -99,7 +99,9 @@ class Machine:
         assert done["type"] == "DONE" and done["seq"] == self.seq
         expected = max(until, self.now)
         assert expected <= done["now"] < expected + (1 << self.shift)
-        said = [(uart, at, byte) for uart, at, text in done["outputs"] for byte in bytes.fromhex(text)]
+        said = [
+            (uart, at, byte) for uart, at, text in done["outputs"] for byte in bytes.fromhex(text)
+        ]
         assert [at for _, at, _ in said] == sorted(at for _, at, _ in said)
         assert all(self.now <= at <= done["now"] for _, at, _ in said)
         self.now = done["now"]

@@ -82,6 +82,10 @@ enum { ACCEL_OPS_SEARCHED = 8 };
     F(int, qemu_chr_be_can_write, (void *chardev))                                                 \
     F(void, qemu_chr_be_write, (void *chardev, const uint8_t *bytes, int count))                   \
     F(int, qemu_chr_write, (void *chardev, const uint8_t *bytes, int count, bool all))             \
-    F(struct object_class *, object_class_by_name, (const char *name))
+    F(struct object_class *, object_class_by_name, (const char *name))                             \
+    /* the command line [util/qemu-option.c, util/qemu-config.c] */                                \
+    F(void *, qemu_find_opts, (const char *group))                                                 \
+    F(void *, qemu_opts_find, (void *group, const char *id))                                       \
+    F(bool, qemu_opt_get_bool, (void *options, const char *name, bool otherwise))
 
 #endif

@@ -144,8 +144,7 @@ static bool sleeping(void *unused)
         jumping = false;
         int64_t jump = qemu.qemu_clock_get_ns(CLOCK_VIRTUAL) - before;
         if (jump <= 0)
-            refuse("QEMU waits in real time while the processor sleeps: "
-                   "start it with -icount shift=N,sleep=off");
+            refuse("QEMU waits in real time while the processor sleeps");
         slept += jump;
     }
     return left < 0; /* without any timer it would sleep for ever */
@@ -410,11 +409,12 @@ static void begin(void *unused, bool running, int state)
     if (!running || begun)
         return;
     begun = true;
-    const int *counting = dlsym(RTLD_DEFAULT, "use_icount");
+    const int *counting = dlsym(RTLD_DEFAULT, "use_icount"); /* 1: exactly, 2: approximately */
     if (!counting)
         refuse("this QEMU does not export use_icount");
-    if (*counting != 1)
-        refuse("QEMU does not count instructions: start it with -icount shift=N,sleep=off");
+    void *options = qemu.qemu_opts_find(qemu.qemu_find_opts("icount"), NULL);
+    if (*counting != 1 || !options || qemu.qemu_opt_get_bool(options, "sleep", true))
+        refuse("QEMU has to be started with -icount shift=N,sleep=off");
     instruction = qemu.icount_to_ns(1);
     if (qemu.qemu_clock_get_ns(CLOCK_VIRTUAL) != 0 || qemu.icount_get_raw() != 0)
         refuse("the machine has run already");
