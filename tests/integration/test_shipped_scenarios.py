@@ -4,6 +4,8 @@ quickstart:  meter (x 20) -> gateway -> cloud -> (over gateway) meter
 faults:      thermometer (x 3) -> gateway -> cloud
 routes:      camera (x 4) -> mast -> core -> server; camera-3 by way of backup
 participants: room <-> thermostat (a process) -> panel
+firmware_native: meter (x 4, firmware) <-> gateway;  test_firmware_scenarios.py has more of it
+firmware_bridge: station <-> bridge (firmware) <-> modem
 """
 
 from __future__ import annotations
@@ -27,7 +29,14 @@ from simcore.results.store import Run, open_run
 from simcore.scenario import load
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
-NAMES = ("quickstart", "faults", "routes", "participants")
+NAMES = (
+    "quickstart",
+    "faults",
+    "routes",
+    "participants",
+    "firmware_native",
+    "firmware_bridge",
+)
 SECOND = 10**9
 
 
