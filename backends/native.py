@@ -63,7 +63,7 @@ class Native:
         found = keys.firmware_of(spec.options, "native", federation.scenario.base)
         program = found if isinstance(found, FilePath) else built(recipe(found))
         note_file(federation, f"firmware of {spec.group}", program)
-        config = {"uart": dict(spec.options.get("uart", keys.DEFAULT_UARTS))}
+        config = {"uart": keys.uarts_of(spec.options)}
         make = maker(
             federation, spec.name, [spec.name], [str(program)], spec.options,
             kind="reactive", config=config, advice=_advice,

@@ -111,6 +111,12 @@ def firmware_of(options: Mapping[str, Any], form: Form, base: FilePath) -> str |
     return name if _is_shipped(given, base) else base.absolute() / name
 
 
+def uarts_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The key `uart`, or its default, in the order of `UARTS`: ties go by it, on every engine."""
+    given = options.get("uart", DEFAULT_UARTS)
+    return {name: given[name] for name in UARTS if name in given}
+
+
 def _is_shipped(given: Any, base: FilePath) -> bool:
     """Whether a name stands for shipped firmware, and no file of that name is in the way."""
     return isinstance(given, str) and given in shipped_names() and not (base / given).is_file()

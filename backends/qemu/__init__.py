@@ -91,7 +91,7 @@ class Qemu:
             elf = keys.shipped() / "prebuilt" / f"{elf}-stm32f4.elf"
         federation.note_part("qemu", tool.version(qemu))
         note_file(federation, f"firmware of {spec.group}", elf)
-        uarts = options.get("uart", keys.DEFAULT_UARTS)
+        uarts = keys.uarts_of(options)
         machine = options.get("machine", board.MACHINES[0])
         shift = board.SHIFTS[options.get("mips", board.MIPS)]
         command = board.command(qemu, module, machine, shift, elf, list(uarts))
