@@ -56,8 +56,13 @@ bool json_utf8(const char *bytes, size_t size) {
 static const char *string_end(const char *p, const char *end) {
     if (p == end || *p != '"') return NULL;
     for (p++; p < end && *p != '"';) {
-        if ((unsigned char)*p < 0x20) return NULL;
-        if (*p != '\\') {
+        unsigned char byte = (unsigned char)*p;
+        if (byte < 0x20) return NULL;
+        if (byte != '\\') {
+            if (byte < 0x80) { /* as nearly all are */
+                p++;
+                continue;
+            }
             if ((p = character_end(p, end)) == NULL) return NULL;
             continue;
         }
@@ -228,6 +233,10 @@ bool json_equals(struct json value, const char *text) {
     if (!json_is_string(value)) return false;
     const char *end = value.end - 1;
     for (const char *p = value.at + 1; p < end;) {
+        if (*p != '\\') {
+            if (*p++ != *text++) return false; /* also where the text ends: no byte is 0 */
+            continue;
+        }
         char bytes[4];
         size_t count = unescape(&p, end, bytes);
         if (count == 0) return false;

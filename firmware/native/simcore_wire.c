@@ -50,9 +50,13 @@ static bool add_text(struct simcore *wire, struct simcore_bytes *bytes, const ch
 
 static bool add_number(
     struct simcore *wire, struct simcore_bytes *bytes, const char *label, int64_t number) {
-    char text[32];
-    snprintf(text, sizeof text, "%" PRId64, number);
-    return add_text(wire, bytes, label) && add_text(wire, bytes, text);
+    char digits[20];
+    size_t at = sizeof digits;
+    uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
+    do digits[--at] = (char)('0' + rest % 10);
+    while ((rest /= 10) > 0);
+    if (number < 0) digits[--at] = '-';
+    return add_text(wire, bytes, label) && add(wire, bytes, digits + at, sizeof digits - at);
 }
 
 static bool add_string(
@@ -110,6 +114,18 @@ static bool get(struct simcore *wire, const char **line, size_t *size) {
         if (got == 0) return trouble(wire, "simcore is gone: it closed the connection");
         bytes->count += (size_t)got;
     }
+}
+
+/* Fields of an object, in one walk; those that it lacks are none. */
+static void get_fields(struct json object, const char *const names[], struct json values[], size_t count) {
+    struct json_walk walk = json_begin(object);
+    memset(values, 0, count * sizeof *values);
+    for (struct json name, value; json_next(&walk, &name, &value);)
+        for (size_t i = 0; i < count; i++)
+            if (values[i].at == NULL && json_equals(name, names[i])) {
+                values[i] = value;
+                break;
+            }
 }
 
 /* The next frame, unless it is an ERROR. */
@@ -234,32 +250,35 @@ enum simcore_turn simcore_wait(struct simcore *wire) {
     struct json found;
     wire->outputs.count = wire->measures.count = wire->place_count = 0;
     if (!frame(wire, &found)) return SIMCORE_GONE;
-    struct json type = json_field(found, "type");
+    static const char *const names[] = {"type", "seq", "until", "inputs"};
+    struct json values[4], type;
+    get_fields(found, names, values, 4);
+    type = values[0];
     if (json_equals(type, "SHUTDOWN")) {
         static const char bye[] = "{\"type\":\"BYE\"}\n";
         return put(wire, bye, sizeof bye - 1) ? SIMCORE_END : SIMCORE_GONE;
     }
-    wire->inputs = json_field(found, "inputs");
-    if (json_equals(type, "ADVANCE") && json_integer(json_field(found, "seq"), &wire->seq) &&
-        json_integer(json_field(found, "until"), &wire->until) && wire->inputs.at != NULL)
+    wire->inputs = values[3];
+    if (json_equals(type, "ADVANCE") && json_integer(values[1], &wire->seq) &&
+        json_integer(values[2], &wire->until) && wire->inputs.at != NULL)
         return SIMCORE_ADVANCE;
     trouble(wire, "what came is no ADVANCE");
     return SIMCORE_GONE;
 }
 
 bool simcore_input(struct simcore *wire, struct json_walk *inputs, struct simcore_input *input) {
-    struct json found;
+    static const char *const names[] = {"at", "id", "src", "dst", "kind", "payload", "size", "sent"};
+    struct json found, values[8];
     if (!json_next(inputs, NULL, &found)) return false;
-    input->id = json_field(found, "id");
-    input->src = json_field(found, "src");
-    input->dst = json_field(found, "dst");
-    input->kind = json_field(found, "kind");
-    input->payload = json_field(found, "payload");
+    get_fields(found, names, values, 8);
+    input->id = values[1];
+    input->src = values[2];
+    input->dst = values[3];
+    input->kind = values[4];
+    input->payload = values[5];
     if (json_is_string(input->id) && json_is_string(input->src) && json_is_string(input->dst) &&
-        json_is_string(input->kind) && input->payload.at != NULL &&
-        json_integer(json_field(found, "at"), &input->at) &&
-        json_integer(json_field(found, "size"), &input->size) &&
-        json_integer(json_field(found, "sent"), &input->sent))
+        json_is_string(input->kind) && input->payload.at != NULL && json_integer(values[0], &input->at) &&
+        json_integer(values[6], &input->size) && json_integer(values[7], &input->sent))
         return true;
     return trouble(wire, "an input lacks a field");
 }
