@@ -47,7 +47,7 @@ static void read_field(struct uart *uart, const char *name, struct json field, s
     } else refuse("uart: %s: %.*s is not known; there are baud, mode and peer", name, SHOWN(field));
 }
 
-static void read_uart(struct json name, struct json value, size_t place) {
+static void read_uart(struct json name, struct json value) {
     size_t number = 0;
     while (number < HAL_UARTS && !json_equals(name, NAMES[number])) number++;
     if (number == HAL_UARTS)
@@ -62,19 +62,16 @@ static void read_uart(struct json name, struct json value, size_t place) {
         refuse("uart: %s: mode raw needs 'peer', the node that all goes to", NAMES[number]);
     if (uart->mode != RAW && uart->peer[0] != 0)
         refuse("uart: %s: 'peer' is for mode raw; this is %s", NAMES[number], MODES[uart->mode]);
-    for (size_t i = 0; i < place; i++) {
-        if (listening[i] == uart) refuse("uart: %s is there twice", NAMES[number]);
-        if (uart->mode == ADDRESSED && listening[i]->mode == ADDRESSED)
-            refuse("uart: two are addressed; one at most can be");
-        if (uart->mode == RAW && strcmp(uart->peer, listening[i]->peer) == 0)
+    for (struct uart *other = uarts; other < uarts + HAL_UARTS; other++) {
+        if (other == uart || other->mode != uart->mode) continue;
+        if (uart->mode == ADDRESSED) refuse("uart: two are addressed; one at most can be");
+        if (uart->mode == RAW && strcmp(uart->peer, other->peer) == 0)
             refuse("uart: two have the peer \"%s\"; a message from it has to go to one of them", uart->peer);
     }
-    listening[place] = uart;
 }
 
 void read_config(void) {
-    size_t count = 0;
-    bool given = false;
+    bool given = false, connected = false;
     for (size_t i = 0; i < HAL_UARTS; i++) uart_set_baud(&uarts[i], BAUD);
     struct json_walk walk = json_begin(wire.config);
     for (struct json name, value; json_next(&walk, &name, &value);) {
@@ -82,11 +79,11 @@ void read_config(void) {
         if (*value.at != '{') refuse("uart is %.*s, no object such as {\"usart2\": {}}", SHOWN(value));
         given = true;
         struct json_walk uart = json_begin(value);
-        for (struct json which, its; json_next(&uart, &which, &its);) read_uart(which, its, count++);
+        for (struct json which, its; json_next(&uart, &which, &its);) {
+            read_uart(which, its);
+            connected = true;
+        }
     }
-    if (given && count == 0) refuse("uart: there has to be one, such as {\"usart2\": {}}");
-    if (!given) {
-        uarts[0].mode = ADDRESSED;
-        listening[0] = &uarts[0];
-    }
+    if (given && !connected) refuse("uart: there has to be one, such as {\"usart2\": {}}");
+    if (!given) uarts[0].mode = ADDRESSED;
 }

@@ -132,10 +132,9 @@ static void hear(struct simcore_bytes *line, const struct simcore_input *input) 
 /* The UART that is for the source alone; else the first that takes any; NULL: there is none. */
 static struct uart *uart_for(struct json source) {
     struct uart *first = NULL;
-    for (size_t i = 0; i < HAL_UARTS && listening[i] != NULL; i++) {
-        struct uart *uart = listening[i];
+    for (struct uart *uart = uarts; uart < uarts + HAL_UARTS; uart++) {
         if (uart->mode == RAW && json_equals(source, uart->peer)) return uart;
-        if (first == NULL && uart->mode != LOG) first = uart;
+        if (first == NULL && (uart->mode == RAW || uart->mode == ADDRESSED)) first = uart;
     }
     return first;
 }

@@ -61,7 +61,6 @@ struct uart {
 };
 
 extern struct uart uarts[HAL_UARTS];
-extern struct uart *listening[HAL_UARTS]; /* those that are connected, as the config orders them; then NULL */
 
 void uart_set_baud(struct uart *uart, int64_t baud);
 /* Put bytes into the transmitter, however many: lines that they complete are said.

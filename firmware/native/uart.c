@@ -13,7 +13,6 @@
 #define WAITING 1024          /* bytes that wait or are being sent at most, as the STM32's port has room for */
 
 struct uart uarts[HAL_UARTS];
-struct uart *listening[HAL_UARTS];
 
 void uart_set_baud(struct uart *uart, int64_t baud) {
     uart->byte = (uint64_t)((2 * (int64_t)BITS * SECOND + baud) / (2 * baud));

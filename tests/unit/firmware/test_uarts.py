@@ -256,15 +256,17 @@ def test_a_message_of_the_peer_comes_on_its_uart(program: Path, tmp_path: Path) 
         assert bird.end() == 0 and bird.log == ""
 
 
-def test_the_first_that_is_written_takes_all_others(program: Path, tmp_path: Path) -> None:
+def test_the_first_that_listens_takes_all_others(program: Path, tmp_path: Path) -> None:
     log, peer = {"mode": "log"}, {"mode": "raw", "peer": "modem"}
     with device(program, tmp_path) as bird:
         bird.boot({"uart": {"usart2": log, "usart3": peer}})
         assert bird.said(1, "hello")[0][0] == "modem"
     with device(program, tmp_path) as bird:
         bird.boot({"uart": {"usart3": {"mode": "raw", "peer": "x"}, "usart2": peer}})
-        assert [each[0] for each in bird.said(1, "hello")] == ["x"]
-        assert [each[0] for each in bird.said(200 * MS, "hello", src="modem")] == ["modem"]
+        assert [each[0] for each in bird.said(1, "hello")] == ["modem"], (
+            "as numbered, not as written"
+        )
+        assert [each[0] for each in bird.said(200 * MS, "hello", src="x")] == ["x"]
 
 
 def test_a_uart_for_the_log(program: Path, tmp_path: Path) -> None:
