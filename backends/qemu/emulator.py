@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from contextlib import suppress
+from typing import Any, NoReturn
 
 from simcore.failure import ANSWERING, CONNECTING, READING, READYING, Phase
 from simcore.remote import Remote
@@ -24,7 +26,9 @@ class Emulator(Remote):
     def __init__(
         self, *args: Any, machine: MachineDialect, self_test: SelfTest, **options: Any
     ) -> None:
-        super().__init__(*args, kind="free_running", dialect=machine, advice=_advice, **options)
+        super().__init__(
+            *args, kind="free_running", dialect=machine, advice=self._advise, **options
+        )
         self._machine = machine
         self._self_test = self_test
 
@@ -46,13 +50,40 @@ class Emulator(Remote):
             self._machine.close(self._since)
         super().shut_down()
 
+    def kill(self) -> None:
+        """Cut its power, which nothing prevents; never raises."""
+        with suppress(OSError):
+            self._machine.close(self.federation.calendar.now)
+        super().kill()
 
-def _advice(phase: Phase, rule: str) -> str | None:
-    if phase in (CONNECTING, READYING):
-        return FALLBACK
-    if rule == "deadline" and phase in (READING, ANSWERING):
-        return (
-            "firmware that never sleeps (WFI) takes about as long as on the real processor; give "
-            "it a longer 'timeout', or the scenario a shorter 'window'"
-        )
-    return None
+    def _fail(self, rule: str, what: str) -> NoReturn:
+        """Raise the report, whose last lines are the device's last words."""
+        with suppress(OSError):
+            self._machine.last_words()
+        super()._fail(rule, what)
+
+    def _advise(self, phase: Phase, rule: str) -> str | None:
+        """What the user may do."""
+        if phase in (CONNECTING, READYING):
+            return FALLBACK
+        if rule == "deadline" and phase in (READING, ANSWERING):
+            return (
+                "firmware that never sleeps (WFI) takes about as long as on the real processor; "
+                "give it a longer 'timeout', or the scenario a shorter 'window'"
+            )
+        if rule == "firmware-fault":
+            return "if the log has an address, addr2line -f -e FILE.elf ADDRESS names its line"
+        if rule in ("participant-error", "process-ended") and self.running is not None:
+            dump = "\n".join(self.running.tail(_DUMP))
+            if "Lockup: can't escalate" in dump:
+                where = re.search("R15=([0-9a-f]+)", dump)
+                at = f", at 0x{where[1]}" if where is not None else ""
+                return (
+                    f"the firmware has faulted while it handled a fault{at}: its processor can do "
+                    "no more, and QEMU ends; all registers are in the log"
+                )
+        return None
+
+
+_DUMP = 60
+"""Lines in which QEMU tells why it ends, and the registers."""

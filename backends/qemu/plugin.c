@@ -20,6 +20,7 @@
 #include "wire.h"
 
 #include <dlfcn.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -294,6 +295,24 @@ static bool take_window(cursor *at)
     return **at == '}' || **at == ',';
 }
 
+/* The processor locks up: a fault while it handles one. QEMU says so, and aborts. */
+static void give_up(int unused)
+{
+    (void)unused;
+    refuse("QEMU has given up, for the reason that it has just printed");
+}
+
+/* Told by a signal to end, QEMU ends in its main loop, which waits for us while we wait for simcore.
+ * It has nothing to put in order, so the signal itself may end it. For QEMU sets its own handlers late,
+ * this is done before the first instruction. */
+static void take_signals(void)
+{
+    signal(SIGABRT, give_up);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
+}
+
 /* The end of a window, and the beginning of the next. If that one ends before the instruction does
  * that was under way at the end of this one, its timer is over already: QEMU calls us again before
  * the processor goes on, but after inputs that come sooner. */
@@ -319,6 +338,7 @@ static void end_window(void *unused)
         }
         at = line;
         if (phase == STARTED && wire_literal(&at, "{\"type\":\"INIT\"")) {
+            take_signals();
             wire_send(ready, sizeof ready - 1);
             phase = READY;
         } else if (wire_literal(&at, "{\"type\":\"SHUTDOWN\"")) {

@@ -13,6 +13,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -338,6 +339,13 @@ def test_a_fault(module: Path, tmp_path: Path):
         assert it.fault and it.said().endswith(b"g\xf1X")
 
 
+def test_a_processor_that_locks_up(module: Path, tmp_path: Path):
+    with machine(module, tmp_path) as it:
+        with pytest.raises(Refused, match="QEMU has given up, for the reason"):
+            it.run(ends(MS), [(0, 6 * MS, 1, b"\xf7")])
+        assert "Lockup" in it.log.read_text()
+
+
 def test_a_processor_that_sleeps_for_ever(module: Path, tmp_path: Path):
     with machine(module, tmp_path) as it:
         it.run([7 * MS, 20 * MS, 10**10], [(0, 6 * MS, 1, b"\xf6")])
@@ -395,6 +403,13 @@ def test_the_machine_ends_where_simcore_does_not_say_a_word(module: Path, tmp_pa
     with start(module, tmp_path) as (process, listener, _):
         listener.accept("m", PATIENCE).close()
         assert process.wait(PATIENCE) == 1
+
+
+def test_a_signal_ends_the_machine_at_once(module: Path, tmp_path: Path):
+    with machine(module, tmp_path) as it:
+        it.advance(MS)
+        it.process.terminate()
+        assert it.process.wait(PATIENCE) == -signal.SIGTERM
 
 
 def test_it_says_goodbye(module: Path, tmp_path: Path):
