@@ -8,11 +8,12 @@ device that sleeps costs nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from simcore.commands import check_surroundings, maker
-from simcore.failure import ANSWERING, Phase
+from simcore.failure import ANSWERING, READING, Phase
 from simcore.hosting import host
 from simcore.node import Node
 from simcore.participant import Kind
@@ -61,7 +62,7 @@ class Native:
     def attach(self, federation: Federation, spec: NodeSpec) -> Node:
         """Make the node; its process starts with all others, when everything is made."""
         found = keys.firmware_of(spec.options, "native", federation.scenario.base)
-        program = found if isinstance(found, FilePath) else built(recipe(found))
+        program = found if isinstance(found, FilePath) else _program(found)
         note_file(federation, f"firmware of {spec.group}", program)
         config = {"uart": keys.uarts_of(spec.options)}
         make = maker(
@@ -87,7 +88,18 @@ def _advice(phase: Phase, rule: str) -> str | None:
             "the firmware does not come back: it has to sleep (hal_sleep_until) until something is "
             "due, and not to wait in a loop; if it computes that long, give it a longer 'timeout'"
         )
+    if rule == "process-ended" and phase in (READING, ANSWERING):
+        return (
+            "the firmware has crashed or ended: app_main must not return; built with SANITIZE=1, "
+            "see firmware/Makefile, it says where it crashes"
+        )
     return None
+
+
+@cache
+def _program(name: str) -> FilePath:
+    """Firmware that comes with simcore: looked at once, however many devices run it."""
+    return built(recipe(name))
 
 
 def recipe(name: str) -> Recipe:

@@ -358,11 +358,11 @@ class Remote(Participant):
         self._over = True
         self._dialect.clear()
         self.exchange = None
+        if self.running is not None:
+            self.running.kill()  # before it sees that the connection closes, and talks of it
         for each in (self._channel, self._stdio):
             if each is not None:
                 each.close()
-        if self.running is not None:
-            self.running.kill()
         self.outside.leave(self)
 
     # -- what went wrong

@@ -79,46 +79,86 @@ def built(recipe: Recipe) -> Path:
     Raises:
         UsageError: it cannot be built, and no prebuilt file fits.
     """
-    trouble = lacking(recipe.tools)
+    trouble, remedy = lacking(recipe.tools), REMEDY
     if trouble is None:
         try:
             return _cached(recipe)
         except _BuildError as error:
-            trouble = str(error)
+            trouble, remedy = str(error), error.remedy
     reason = unfit(recipe)
     if reason is None:
-        log.warning("%s: %s; the prebuilt one is used", recipe.what, trouble.splitlines()[0])
+        shown = " ".join(line.strip() for line in trouble.splitlines()[:2])
+        log.warning("%s: %s; the prebuilt one is used", recipe.what, shown)
         return recipe.ready_made
     raise UsageError(
         f"{recipe.what} cannot be built: {trouble}\n  and the prebuilt one does not serve: "
-        f"{reason}\n  {REMEDY}"
+        f"{reason}\n  {remedy}"
     )
 
 
 class _BuildError(Exception):
-    """A build failed; the text says why."""
+    """A build failed.
+
+    Args:
+        why: what happened; more lines may follow the first.
+        remedy: what the user may do.
+    """
+
+    def __init__(self, why: str, remedy: str) -> None:
+        super().__init__(why)
+        self.remedy = remedy
 
 
 def _cached(recipe: Recipe) -> Path:
     folder = _cache() / _key(recipe)
     kept = folder / recipe.product
-    if kept.is_file():
+    if _is_whole(kept):
         return kept
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=".build-", dir=folder.parent))
     except OSError as error:
-        raise _BuildError(f"{folder.parent} cannot be written: {error.strerror}") from error
+        raise _BuildError(
+            f"{folder.parent} cannot be written: {error.strerror}",
+            "make that folder writable, or name another cache with XDG_CACHE_HOME",
+        ) from error
     try:
         _run(recipe, work)
+        product = work / recipe.product
+        if not product.is_file():
+            raise _BuildError("the build left no " + recipe.product, _look_at_compiler())
+        _record_of(product).write_text(digest(product), encoding="ascii")
         # Several runs may build at the same time: the first that is done wins, whole.
         with suppress(OSError):
             work.rename(folder)
-        if not kept.is_file():
-            raise _BuildError(f"the build left no {recipe.product}")
+        if not _is_whole(kept):  # the one that was there is damaged
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                work.rename(folder)
+        if not _is_whole(kept):
+            raise _BuildError(f"{folder} is damaged", "remove that folder")
         return kept
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _record_of(product: Path) -> Path:
+    return product.with_name(product.name + ".sha256")
+
+
+def _is_whole(product: Path) -> bool:
+    """Whether a file of the cache is what was built: a disk may have been full, or worse."""
+    try:
+        return _record_of(product).read_text(encoding="ascii") == digest(product)
+    except (OSError, ValueError):
+        return False
+
+
+def _look_at_compiler() -> str:
+    """What to do about a compiler that does not build what others do."""
+    if "CC" in os.environ:
+        return f"CC in the environment is {compiler()!r}: name a C compiler, or remove it"
+    return f"does {compiler()} build other programs? {REMEDY}"
 
 
 def _run(recipe: Recipe, work: Path) -> None:
@@ -129,11 +169,13 @@ def _run(recipe: Recipe, work: Path) -> None:
             stdin=subprocess.DEVNULL, errors="replace",
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise _BuildError(f"{' '.join(command)}: {error}") from error
+        raise _BuildError(f"{' '.join(command)}: {error}", _look_at_compiler()) from error
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines() or ["it says nothing"]
         shown = "".join(f"\n    {line}" for line in said[:_SHOWN])
-        raise _BuildError(f"{' '.join(command)} failed with code {done.returncode}:{shown}")
+        raise _BuildError(
+            f"{' '.join(command)} failed with code {done.returncode}:{shown}", _look_at_compiler()
+        )
 
 
 def _key(recipe: Recipe) -> str:
@@ -171,7 +213,11 @@ def unfit(recipe: Recipe) -> str | None:
         return f"there is none for {HOST}"
     recorded = {}
     record = recipe.folder / "prebuilt" / "SHA256SUMS"
-    for line in record.read_text(encoding="utf-8").splitlines():
+    try:
+        lines = record.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        return f"{record} cannot be read: {error.strerror}"
+    for line in lines:
         if not line.startswith("#"):
             known, _, name = line.partition("  ")
             recorded[(recipe.folder / name).resolve()] = known

@@ -25,7 +25,7 @@ PLAIN = ""
 NO_END = "a line without its end: "
 """What stands in the log before words whose newline never came."""
 
-UNSENT = "written, and not sent any more: "
+UNSENT = "written, and not sent in whole: "
 
 _SIZE = "size is no whole number above 0: "
 _TEXTS = "dst, kind and re are texts: "

@@ -18,7 +18,9 @@ from simcore.message import Message
 from simcore.protocol import frames
 from simcore.protocol.frames import ProtocolError, Seq, Time, encode
 from simcore.protocol.service import Done
+from simcore.units import show_exact
 
+from . import lines
 from .record import DeviceLog
 from .uart import Flood, Uarts
 
@@ -80,6 +82,9 @@ _LOST = {
     "overrun": "the firmware had not read the byte before",
     "off": "the receiver was off",
 }
+
+_SHOWN = 80
+"""Bytes of what floods a UART that the log shows."""
 
 _FAULTS = (
     (16, "an undefined instruction"),
@@ -143,6 +148,9 @@ class MachineDialect:
         self._lines: list[_Line] = []
         self._lost: list[Lost] = []
         self._clock = 0
+        self._end = 0
+        """Of the last window, ns since power-on."""
+        self._closed = False
 
     def begin_life(self, now: int) -> None:
         """The device is switched on, at `now` (ns of the run)."""
@@ -165,25 +173,47 @@ class MachineDialect:
 
     def read(self, frame: MachineDone, since: int, until: int) -> Done:
         """What a DONE says: the messages whose lines are complete."""
-        end = until - self.born
+        end = self._end = until - self.born
         self._check_times(frame, end)
         self._lost += frame.lost
         measures = self._account_for_lost(end)
         try:
             outputs, entries = self._uarts.say(frame.outputs, end)
         except Flood as flood:
-            raise ProtocolError(
-                "uart-flood", f"at {flood.at + self.born} ns of virtual time {flood}"
-            ) from None
+            self._note_flood(flood, frame)
+            at = show_exact(flood.at + self.born)
+            raise ProtocolError("uart-flood", f"at {at}, {flood}") from None
         self._log.write(entries)
         self.executed = frame.executed
         if frame.fault is not None:
-            # The run ends before they are sent, and they may be the only words about it.
-            self._log.write([f"said before the fault: {each.payload!s}" for each in outputs])
-            self._log.write(self._uarts.end(end))
+            self._note_left(outputs)
             raise _fault(frame.fault, since, until)
         answer = frames.Done(frame.seq, until, None, outputs, measures)
-        return self._answers.read(answer, since, until)
+        try:
+            return self._answers.read(answer, since, until)
+        except ProtocolError:
+            self._note_left(outputs)
+            raise
+
+    def _note_flood(self, flood: Flood, frame: MachineDone) -> None:
+        """Show what was written at last where the flood came."""
+        uart = self._uarts.names.index(flood.uart)
+        written = (x.bytes for x in frame.outputs if x.uart == uart and x.at <= flood.at)
+        last = bytes.fromhex("".join(written))[-_SHOWN:]
+        self._log.write([lines.log_entry(flood.at, f"{flood.uart} is flooded with: ", last)])
+
+    def _note_left(self, outputs: Sequence[frames.Output]) -> None:
+        """The run ends before these are passed on, and they may tell why."""
+        self._log.write(
+            [
+                lines.log_entry(
+                    each.at - self.born,
+                    "not passed on any more: ",
+                    f"{each.kind} to {each.dst}: ".encode() + bytes(each.payload),
+                )
+                for each in outputs
+            ]
+        )
 
     def _check_times(self, frame: MachineDone, end: int) -> None:
         if not end <= frame.now <= max(end, self._clock) + self._tolerance:
@@ -203,6 +233,13 @@ class MachineDialect:
             if each.uart >= count:
                 raise ProtocolError("uart", f"DONE: there is no UART {each.uart}")
             before = each.at
+        for lost in frame.lost:
+            if lost.uart >= count:
+                raise ProtocolError("uart", f"DONE: there is no UART {lost.uart}")
+            if lost.at > frame.now:
+                raise ProtocolError(
+                    "output-time", f"DONE: a byte lost at {lost.at}, after now ({frame.now})"
+                )
         self._clock = frame.now
 
     def _account_for_lost(self, end: int) -> list[frames.Measure]:
@@ -229,8 +266,16 @@ class MachineDialect:
         return measures
 
     def close(self, now: int) -> None:
-        """The device is switched off; what it was about to say goes to its log."""
-        self._log.write(self._uarts.end(now - self.born))
+        """The device is switched off, at `now` (ns of the run); half a line goes to its log."""
+        if not self._closed:
+            self._closed = True
+            self._log.write(self._uarts.end(now - self.born))
+
+    def last_words(self) -> None:
+        """The device has failed; all that it was about to say goes to its log."""
+        if not self._closed:
+            self._closed = True
+            self._log.write(self._uarts.end(self._end, unsent=True))
 
     def give_up(self, id: str) -> None:
         """Of networks only."""
@@ -246,6 +291,6 @@ def _fault(registers: tuple[int, int], since: int, until: int) -> ProtocolError:
     what = f": {words[0]}" if words else ""
     return ProtocolError(
         "firmware-fault",
-        f"the firmware has faulted between {since} and {until} ns of virtual time{what} "
+        f"the firmware has faulted between {show_exact(since)} and {show_exact(until)}{what} "
         f"(CFSR {status:#010x}, HFSR {hard:#010x})",
     )

@@ -303,8 +303,8 @@ class Uarts:
 
         Args:
             at: the end, ns. What was said before it was asked for already.
-            unsent: also what was written, and not a byte of it sent: the last words of firmware
-                that has failed.
+            unsent: whole, line by line, with what was written and not sent: the last words of
+                firmware that has failed.
         """
         log = []
         self._held.sort()
@@ -316,9 +316,10 @@ class Uarts:
             )
             written += transmitter.rest
             sent = max(len(written) - transmitter.outstanding(at), 0)
-            if sent:
-                log.append(lines.log_entry(at, lines.NO_END, written[:sent]))
             if unsent and written[sent:]:
-                log.append(lines.log_entry(at, lines.UNSENT, written[sent:]))
+                words = [line.removesuffix(b"\r") for line in written.split(b"\n")]
+                log += [lines.log_entry(at, lines.UNSENT, line) for line in words if line]
+            elif sent:
+                log.append(lines.log_entry(at, lines.NO_END, written[:sent]))
         self._held.clear()
         return log

@@ -242,28 +242,27 @@ def test_a_line_that_is_cut_is_told_of() -> None:
 
 
 @pytest.mark.parametrize(
-    ("at", "end", "rest"),
+    ("at", "end", "words"),
     [
-        (1, "", "ab\\x0d\\x0acd\\x0ae"),
-        (B, "", "ab\\x0d\\x0acd\\x0ae"),
-        (B + 1, "a", "b\\x0d\\x0acd\\x0ae"),
-        (3 * B + 1, "ab\\x0d", "\\x0acd\\x0ae"),
-        (4 * B, "ab\\x0d", "\\x0acd\\x0ae"),
-        (4 * B + 1, "", "cd\\x0ae"),
-        (5 * B + 1, "c", "d\\x0ae"),
+        (1, "", "ab cd e"),
+        (B, "", "ab cd e"),
+        (B + 1, "a", "ab cd e"),
+        (3 * B + 1, "ab\\x0d", "ab cd e"),
+        (4 * B, "ab\\x0d", "ab cd e"),
+        (4 * B + 1, "", "cd e"),
+        (5 * B + 1, "c", "cd e"),
         (8 * B, "", "e"),
         (8 * B + 1, "e", ""),
         (10 * B, "e", ""),
     ],
 )
-def test_at_the_end_half_a_line_is_in_the_log(at: int, end: str, rest: str) -> None:
+def test_at_the_end_half_a_line_is_in_the_log(at: int, end: str, words: str) -> None:
     time = f"0.{at:09} s: "
-    entries = [f"{time}a line without its end: {end}"] if end else []
-    for unsent in (False, True):
+    half = [f"{time}a line without its end: {end}"] if end else []
+    last = [f"{time}written, and not sent in whole: {word}" for word in words.split()]
+    for unsent, entries in ((False, half), (True, last or half)):
         uarts = Uarts()
         uarts.say([Written(0, 0, b"ab\r\ncd\ne".hex())], at)
-        if unsent and rest:
-            entries.append(f"{time}written, and not sent any more: {rest}")
         assert uarts.end(at, unsent=unsent) == entries
 
 
