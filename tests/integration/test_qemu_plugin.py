@@ -250,11 +250,15 @@ def test_threads_do_not_race_for_the_clock(variant: Variant, trouble: Path, tmp_
     with machine(variant(), tmp_path, environment=environment) as it:
         run_timeline(it)
         assert as_known(it), it.history
-    with (
-        machine(variant("WARP_REMEDY"), tmp_path, environment=environment) as it,
-        pytest.raises(Refused, match="this QEMU does not keep time"),
-    ):
-        it.run(range(100_000, 20 * MS, 100_000))
+    caught = ""
+    for _ in range(20):  # in some of a hundred runs the main loop is never too fast
+        with machine(variant("WARP_REMEDY"), tmp_path, environment=environment) as it:
+            try:
+                it.run(range(100_000, 20 * MS, 100_000))
+            except Refused as refused:
+                caught = str(refused)
+                break
+    assert "this QEMU does not keep time" in caught
 
 
 def test_windows_end_within_an_instruction_but_nothing_adds_up(variant: Variant, tmp_path: Path):
