@@ -93,7 +93,8 @@ class FreeRunningHost(Host):
                 inputs.append(message)
         if self.participant is None:
             return False
-        inputs = [message for message in inputs if not message.receiver.down]
+        if inputs:
+            inputs = [message for message in inputs if not message.receiver.down]
         for observer in self.federation.grant_observers:
             observer(self.name, start, len(inputs))
         self.participant.begin(until, inputs)
@@ -104,14 +105,15 @@ class FreeRunningHost(Host):
         assert self.participant is not None
         done = self.participant.finish()
         assert isinstance(done, Done)
-        for at in (*(each.at for each in done.outputs), *(each.at for each in done.measures)):
-            if not start <= at < until:
-                raise ModelError(
-                    f"{self.name} answered the window from {start} to {until} ns with something "
-                    f"at {at} ns, which is outside",
-                    node=self.name,
-                    now=start,
-                )
+        for several in (done.outputs, done.measures):
+            for each in several:
+                if not start <= each.at < until:
+                    raise ModelError(
+                        f"{self.name} answered the window from {start} to {until} ns with "
+                        f"something at {each.at} ns, which is outside",
+                        node=self.name,
+                        now=start,
+                    )
         return done
 
     def apply(self, done: Done, end: int) -> None:
@@ -243,8 +245,10 @@ class Windows:
         done = [(host, host.finish(start, until)) for host in self._under_way]
         self.position, self.end = until, None
         for host, each in done:
-            host.apply(each, end)
-        self._release(min(until, end))
+            if each.outputs or each.measures:  # in most windows there is nothing
+                host.apply(each, end)
+        if self._entering:
+            self._release(min(until, end))
 
     def _release(self, end: int) -> None:
         """Let enter their links what is stamped before `end` (ns), in the order of the stamps."""

@@ -175,6 +175,9 @@ class MachineDialect:
         """What a DONE says: the messages whose lines are complete."""
         end = self._end = until - self.born
         self._check_times(frame, end)
+        self.executed = frame.executed
+        if not (frame.outputs or self._lines or self._uarts.busy or frame.lost or frame.fault):
+            return Done([], [])  # as in most windows: devices sleep most of the time
         self._lost += frame.lost
         measures = self._account_for_lost(end)
         try:
@@ -184,7 +187,6 @@ class MachineDialect:
             at = show_exact(flood.at + self.born)
             raise ProtocolError("uart-flood", f"at {at}, {flood}") from None
         self._log.write(entries)
-        self.executed = frame.executed
         if frame.fault is not None:
             self._note_left(outputs)
             raise _fault(frame.fault, since, until)

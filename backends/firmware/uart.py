@@ -217,6 +217,11 @@ class Uarts:
         self._held: list[_Held] = []
         self._number = 0
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is to be said or noted when its time has come."""
+        return bool(self._held)
+
     def take(self, message: Message) -> tuple[int, int, int, str] | None:
         """A message that arrives, as what is to be put into a receiver.
 

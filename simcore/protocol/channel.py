@@ -94,7 +94,7 @@ class Channel:
             DeadlinePassed: it did not take them in time.
         """
         begun = time.monotonic()
-        rest = memoryview(data)
+        rest: bytes | memoryview = data
         while True:
             try:
                 sent = self._sock.send(rest)
@@ -104,7 +104,7 @@ class Channel:
                 raise self._closed("receiving", error) from None
             if sent == len(rest):
                 return
-            rest = rest[sent:]
+            rest = memoryview(rest)[sent:]
             if time.monotonic() - begun >= deadline_s:
                 raise DeadlinePassed(
                     f"{self.name} did not read within {deadline_s:g} s: "
