@@ -144,23 +144,21 @@ def start(
     options: str = "uart=simcore0,uart=simcore1,"
     "receiver0=0x4000440c:0x2004,receiver1=0x4000480c:0x2004",
     more: Sequence[str] = (),
+    name: str = "m",
     environment: dict[str, str] | None = None,
-    prefix: Sequence[str] = (),
 ) -> Iterator[tuple[subprocess.Popen[bytes], Listener, Path]]:
     """QEMU as simcore starts it, before it has said HELLO."""
     listener = Listener(folder)
     around = {
         **os.environ, "SIMCORE_ADDRESS": listener.address("unix"),
-        "SIMCORE_TOKEN": listener.expect("m"), "SIMCORE_NAME": "m",
+        "SIMCORE_TOKEN": listener.expect(name), "SIMCORE_NAME": name,
     }  # fmt: skip
-    for name, value in (environment or {}).items():
-        around[name] = value
-        if not value:
-            del around[name]
+    around.update(environment or {})
+    around = {variable: value for variable, value in around.items() if value}
     log = folder / "log"
     count = ["-icount", icount.format(shift=shift)] if icount else []
     command = [
-        *prefix, program(), "-M", board, "-kernel", str(elf), "-nodefaults", "-display", "none",
+        program(), "-M", board, "-kernel", str(elf), "-nodefaults", "-display", "none",
         "-monitor", "none", *count, "-rtc", "base=2024-01-01T00:00:00,clock=vm",
         "-plugin", f"file={module},{options}",
         "-chardev", "null,id=simcore0", "-chardev", "null,id=simcore1",

@@ -85,11 +85,11 @@ void wire_bye(void)
     _exit(0);
 }
 
-/* Text that stands in a JSON string as it is. */
-static void plain(char *text)
+/* Text that stands in a JSON string as it is, whatever it was. */
+static void make_plain(char *text)
 {
     for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == '"' || *text == '\\')
+        if (*text < ' ' || *text > '~' || *text == '"' || *text == '\\')
             *text = '?';
 }
 
@@ -100,12 +100,31 @@ void refuse(const char *format, ...)
     va_start(values, format);
     vsnprintf(why, sizeof why, format, values);
     va_end(values);
-    plain(why);
+    make_plain(why);
     fprintf(stderr, "simcore: %s\n", why);
     exit_code = REFUSED;
     if (sock >= 0)
         wire_send(frame, snprintf(frame, sizeof frame, "{\"type\":\"ERROR\",\"message\":\"%s\"}\n", why));
     _exit(REFUSED);
+}
+
+/* -- writing ------------------------------------------------------------------------------------ */
+
+static char *put_number(char *at, int64_t value)
+{
+    char digits[20];
+    int count = 0;
+    do
+        digits[count++] = (char)('0' + value % 10);
+    while (value /= 10);
+    while (count)
+        *at++ = digits[--count];
+    return at;
+}
+
+static char *put_text(char *at, const char *text)
+{
+    return stpcpy(at, text);
 }
 
 /* -- what simcore says --------------------------------------------------------------------------- */
@@ -174,12 +193,37 @@ bool wire_hex(cursor *at, uint8_t *byte)
     return true;
 }
 
+/* A JSON string; `at` has room for six times as many bytes. */
+static char *put_string(char *at, const char *text)
+{
+    *at++ = '"';
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == '"' || *text == '\\')
+            at += sprintf(at, "\\u%04x", (unsigned)*text);
+        else
+            *at++ = *text;
+    *at++ = '"';
+    return at;
+}
+
+static void say_hello(const char *token, const char *name)
+{
+    enum { MOST = 512 };
+    char hello[13 * MOST];
+    if (strlen(token) > MOST || strlen(name) > MOST)
+        refuse("SIMCORE_TOKEN or SIMCORE_NAME has more than %d bytes", MOST);
+    char *at = put_text(hello, "{\"type\":\"HELLO\",\"protocol\":1,\"token\":");
+    at = put_string(at, token);
+    at = put_string(put_text(at, ",\"name\":"), name);
+    at = put_text(at, "}\n");
+    wire_send(hello, (int)(at - hello));
+}
+
 void wire_open(void)
 {
     const char *address = getenv("SIMCORE_ADDRESS"), *token = getenv("SIMCORE_TOKEN");
     const char *name = getenv("SIMCORE_NAME");
     struct sockaddr_un peer = {.sun_family = AF_UNIX};
-    char hello[1024], who[256], proof[256];
     if (!address || !token || !name)
         refuse("SIMCORE_ADDRESS, SIMCORE_TOKEN and SIMCORE_NAME are not all in the environment: "
                "this module is loaded by simcore");
@@ -190,34 +234,11 @@ void wire_open(void)
     if (connecting < 0 || connect(connecting, (struct sockaddr *)&peer, sizeof peer))
         refuse("cannot connect to %s: %s", address, strerror(errno));
     sock = connecting;
-    snprintf(who, sizeof who, "%s", name);
-    snprintf(proof, sizeof proof, "%s", token);
-    plain(who);
-    plain(proof);
-    wire_send(hello, snprintf(hello, sizeof hello,
-                              "{\"type\":\"HELLO\",\"protocol\":1,\"token\":\"%s\",\"name\":\"%s\"}\n",
-                              proof, who));
+    say_hello(token, name);
     start_watching();
 }
 
 /* -- DONE ---------------------------------------------------------------------------------------- */
-
-static char *put_number(char *at, int64_t value)
-{
-    char digits[20];
-    int count = 0;
-    do
-        digits[count++] = (char)('0' + value % 10);
-    while (value /= 10);
-    while (count)
-        *at++ = digits[--count];
-    return at;
-}
-
-static char *put_text(char *at, const char *text)
-{
-    return stpcpy(at, text);
-}
 
 /* `[uart,at,"` of one entry; a comma before it if it is not the first one. */
 static char *put_entry(char *at, bool first, int uart, int64_t when)

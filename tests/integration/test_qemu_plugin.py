@@ -427,12 +427,23 @@ def test_it_says_goodbye(module: Path, tmp_path: Path):
 ADVANCE = '{"type":"ADVANCE","seq":1,"until":'
 
 
+@pytest.mark.parametrize("name", ["größer", 'with "quotes" and \\', "x" * 513])
+def test_the_name_in_hello(name: str, module: Path, tmp_path: Path):
+    with start(module, tmp_path, name=name) as (process, listener, log):
+        if len(name) > 512:
+            assert process.wait(PATIENCE) == 3
+            assert "more than 512 bytes" in log.read_text()
+        else:
+            listener.accept(name, PATIENCE).close()
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [
         ("", "this is not understood"),
         ("null", "this is not understood: null"),
         ('{"type":"DANCE"}', "this is not understood: "),
+        ('{"type":"é\x00"}', 'this is not understood: {.type.:...$'),
         ('{"type":"INIT"}', "this is not understood: "),
         ('{"type":"ERROR","message":"no"}', "simcore says: .*no"),
         (ADVANCE + "9007199254740992" + ',"inputs":[]}', "this is not understood"),
