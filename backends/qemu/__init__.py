@@ -119,6 +119,8 @@ class Qemu:
         except UsageError as error:
             return False, str(error)
         trouble = lacking(())
-        if trouble is not None and unfit(tool.recipe()) is not None:
+        if trouble is None:
+            return True, known
+        if unfit(tool.recipe()) is not None:
             return False, f"{known}; {trouble}: {REMEDY}"
-        return True, known
+        return True, f"{known}; {trouble}; the plug-in is prebuilt"

@@ -64,7 +64,7 @@ class SelfTest:
             kind="free_running",
             dialect=self._dialect,
             recorded=False,
-            advice=lambda phase, rule: f"this QEMU is not one that simcore knows: {FALLBACK}",
+            advice=lambda phase, rule: f"simcore knows QEMU 7.2 and 10.0 of Debian; {FALLBACK}",
         )
         self._launched = self._passed = False
 
@@ -108,11 +108,12 @@ class _Bytes:
 
     def read(self, frame: MachineDone, since: int, until: int) -> Done:
         if not until <= frame.now < until + (1 << timeline.SHIFT):
-            raise _unlike("stops", f"{until} ns", f"{frame.now} ns")
-        _compare("says", [*map(astuple, frame.outputs)], self._to_come, frame.now)
-        _compare("loses", [*map(astuple, frame.lost)], self._to_lose, frame.now)
+            raise _unlike("the machine stops at", f"{until} ns", f"{frame.now} ns")
+        _compare("the firmware writes", frame.outputs, self._to_come, frame.now)
+        _compare("the firmware loses", frame.lost, self._to_lose, frame.now)
         if until == timeline.ENDS[-1] and frame.executed != timeline.EXECUTED:
-            raise _unlike("executes", f"{timeline.EXECUTED}", f"{frame.executed} instructions")
+            wanted, came = f"{timeline.EXECUTED} instructions", f"{frame.executed} instructions"
+            raise _unlike("the processor executes", wanted, came)
         return Done([], [], None)
 
     def give_up(self, id: str) -> None:
@@ -123,17 +124,23 @@ class _Bytes:
 
 
 def _compare(
-    what: str, found: Sequence[tuple[Any, ...]], known: list[tuple[Any, ...]], now: int
+    what: str,
+    found: Sequence[machine.Written | machine.Lost],
+    known: list[tuple[int, int, str]],
+    now: int,
 ) -> None:
     """Take from what is known what was to come by now, and hold what came against it."""
     due = [each for each in known if each[1] <= now]
     del known[: len(due)]
-    for wanted, came in zip_longest(due, found):
+    for wanted, came in zip_longest(due, map(astuple, found)):
         if wanted != came:
-            raise _unlike(what, str(wanted or "nothing"), str(came or "nothing"))
+            raise _unlike(what, _shown(wanted), _shown(came))
+
+
+def _shown(entry: tuple[Any, ...] | None) -> str:
+    """What was written, or why a byte is lost, and where and when."""
+    return "nothing" if entry is None else "{2} on UART {0} at {1} ns".format(*entry)
 
 
 def _unlike(what: str, wanted: str, came: str) -> ProtocolError:
-    return ProtocolError(
-        "self-test", f"its firmware {what} {came}, where {wanted} is known to be right"
-    )
+    return ProtocolError("self-test", f"{what} {came}; expected: {wanted}")

@@ -26,11 +26,37 @@ ENGINES = ("native", "qemu")
 FALLBACK = "`implementation: native` runs the same firmware without QEMU"
 
 MODELS = """
+import os
+import signal
+from pathlib import Path
+
+
+def strike(name):
+    '''Send a signal to all devices.'''
+    programs = {os.fsencode(Path.cwd() / name) for name in ("parrot", "parrot.elf")}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().split(bytes(1))
+            except OSError:
+                continue
+            if programs.intersection(command):
+                os.kill(int(entry.name), signal.Signals[name])
+
+
+def idle(node):
+    while True:
+        yield node.receive()
+
+
 def hub(node):
     for at, text in node.config["says"]:
         if at > node.now:
             yield node.sleep(at - node.now)
-        node.send("dev", "say", bytes(text) if isinstance(text, list) else text)
+        if str(text).startswith("SIG"):
+            strike(text)
+        else:
+            node.send("dev", "say", bytes(text) if isinstance(text, list) else text)
     while True:
         message = yield node.receive()
         node.record(f"heard.{message.kind}", node.now)
@@ -54,7 +80,7 @@ network:
 """
 
 Said = Sequence[tuple[int, str | list[int]]]
-"""When the hub says what, ns; bytes as numbers."""
+"""When the hub says what, ns; bytes as numbers; `SIG...` is a signal to all devices."""
 
 
 @pytest.fixture(scope="session")
@@ -184,15 +210,27 @@ def measured(project: Project, name: str) -> list[tuple[int, float]]:
 
 
 def without(project: Project, *tools: str) -> None:
-    """A PATH in which some programs are not: links to all that is needed, elsewhere."""
+    """Have a PATH in which some programs are not: links to all others."""
     folder = project.path / "bin"
-    folder.mkdir(exist_ok=True)
-    for place in reversed(os.environ["PATH"].split(os.pathsep)):
-        for file in Path(place).iterdir() if Path(place).is_dir() else ():
+    folder.mkdir()
+    for place in map(Path, project.environment["PATH"].split(os.pathsep)):
+        for file in place.iterdir() if place.is_dir() else ():
             link = folder / file.name
-            if link.is_symlink():
-                link.unlink()
-            link.symlink_to(file)
-    for tool in tools:
-        (folder / tool).unlink(missing_ok=True)
+            if file.name not in tools and not link.is_symlink():
+                link.symlink_to(file)
     project.environment["PATH"] = str(folder)
+
+
+def program(project: Project, name: str, text: str) -> Path:
+    """A shell script that takes the place of a program."""
+    file = project.write(name, f"#!/bin/sh\n{text}\n")
+    file.chmod(0o755)
+    return file
+
+
+def on_another_machine(project: Project) -> None:
+    """Have simcore take this for a machine for which nothing was prebuilt."""
+    folder = project.path / "patches"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text("import platform\nplatform.machine = lambda: 'vax'\n")
+    project.environment["PYTHONPATH"] = str(folder)
