@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* -- layouts; plugin.c says how each is checked -------------------------------------------------- */
+/* -- layouts; where they are used, it says how each is checked ----------------------------------- */
 
 enum { CLOCK_VIRTUAL = 1 }; /* QEMUClockType [include/qemu/timer.h] */
 
@@ -87,5 +87,10 @@ enum { ACCEL_OPS_SEARCHED = 8 };
     F(void *, qemu_find_opts, (const char *group))                                                 \
     F(void *, qemu_opts_find, (void *group, const char *id))                                       \
     F(bool, qemu_opt_get_bool, (void *options, const char *name, bool otherwise))
+
+#define QEMU_POINTER(type, name, parameters) type(*name) parameters;
+extern struct qemu_functions {
+    QEMU_FUNCTIONS(QEMU_POINTER)
+} qemu;
 
 #endif

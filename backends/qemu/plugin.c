@@ -11,11 +11,10 @@
  *
  * What is relied on is checked at the start, or at each use; what is not as expected ends QEMU.
  *
- * Four traps lie in the way. Their remedies can be left out, for tests only:
- *   WITHOUT_TICK_REMEDY      lost ticks; inputs that come late: see `keep_awake`
- *   WITHOUT_WARP_REMEDY      a race of two threads for the clock: see `sleeping`
- *   WITHOUT_OVERSHOOT_REMEDY windows end within an instruction: see `receive` */
+ * Four traps lie in the way: clock.c has three of them, `receive` the fourth. Their remedies can be
+ * left out, for tests only, with -DWITHOUT_TICK_REMEDY, _WARP_REMEDY or _OVERSHOOT_REMEDY. */
 #define _GNU_SOURCE
+#include "clock.h"
 #include "internals.h"
 #include "wire.h"
 
@@ -34,15 +33,7 @@ enum {
     ARM = 0x41,         /* the implementer in CPUID */
 };
 
-#define DECLARE(type, name, parameters) type(*name) parameters;
-static struct {
-    QEMU_FUNCTIONS(DECLARE)
-} qemu;
-
-struct timer {
-    struct qemu_timer of_qemu;
-    uint64_t guard[4]; /* shows whether QEMU's timers are larger than we know */
-};
+struct qemu_functions qemu;
 
 /* Bytes for a receiver: the one at `next` is complete at `due`, each further one `step` later. */
 struct chunk {
@@ -64,129 +55,10 @@ static struct uart {
 static int uart_count;
 
 static struct timer window;
-static int64_t until, seq; /* of the window that is under way */
-static void *cpu, *memory;
-static int64_t instruction;    /* ns */
-static int64_t slept;          /* ns that the clock was put forward while the processor slept */
-static const uint8_t *written; /* what came to `transmit` last, for `take_uarts` */
-
-/* -- time ---------------------------------------------------------------------------------------- */
-
-/* The machine's time. An event that was due at a given time may come later by less than one
- * instruction, for the one under way is finished first: never more. */
-static int64_t time_of_event(int64_t due)
-{
-    int64_t now = qemu.qemu_clock_get_ns(CLOCK_VIRTUAL);
-    if (now < due || now - due >= instruction)
-        refuse("what was due at %lld ns came at %lld ns: this QEMU does not keep time",
-               (long long)due, (long long)now);
-#ifndef WITHOUT_WARP_REMEDY
-    if (now != qemu.icount_to_ns(qemu.icount_get_raw()) + slept)
-        refuse("at %lld ns: QEMU's clock was put forward by something else than this module",
-               (long long)now);
-#endif
-    return now;
-}
-
-/* Trap: lost ticks. When a timer is armed before all others, QEMU 7.2 puts the clock forward to it at
- * once if the processor sleeps, even in the middle of the callbacks of timers. A periodic timer arms
- * itself again before it raises its interrupt: the clock jumps a period ahead, and then the processor
- * is woken. Every other tick is lost. In the same way the end of a window, armed before an input that
- * comes sooner, would make that input late.
- *
- * Remedy: a processor that has work queued does not count as sleeping. QEMU notifies all lists of
- * timers before callbacks run; this is the notification of a list of ours, in which no timer ever
- * is. The work, nothing, is done when the callbacks are over. QEMU 10 does not need it. */
-static bool awake;
-static bool notified;
-
-static void be_idle(void *unused, uint64_t data)
-{
-    (void)unused;
-    (void)data;
-    __atomic_store_n(&awake, false, __ATOMIC_RELEASE);
-}
-
-static void keep_awake(void *unused, int clock)
-{
-    (void)unused;
-    (void)clock;
-    notified = true;
-#ifndef WITHOUT_TICK_REMEDY
-    if (!__atomic_exchange_n(&awake, true, __ATOMIC_ACQ_REL))
-        qemu.async_run_on_cpu(cpu, be_idle, 0);
-#else
-    (void)be_idle;
-    (void)awake;
-#endif
-}
-
-/* Trap: a race of two threads. When the processor goes to sleep, QEMU's main loop puts the clock
- * forward by the time that is left until the next timer, while the processor's thread may not have
- * added its last instructions to the clock yet: then the timer comes too late by these. It is rare,
- * some few of 100,000 windows.
- *
- * Remedy: the accelerator may say whether the processor sleeps, which that for TCG leaves open. Ours
- * says to the main loop that it never does, and puts the clock forward in the processor's own
- * thread, where all instructions are accounted for. It is also faster: the main loop sleeps. */
-static bool sleeping(void *unused)
-{
-    static bool jumping;
-    (void)unused;
-    if (jumping)
-        return true; /* icount_start_warp_timer asks, called from below */
-    if (!qemu.qemu_in_vcpu_thread())
-        return false;
-    int64_t left = qemu.qemu_clock_deadline_ns_all(CLOCK_VIRTUAL, -1);
-    if (left > 0) {
-        int64_t before = qemu.qemu_clock_get_ns(CLOCK_VIRTUAL);
-        jumping = true;
-        qemu.icount_start_warp_timer();
-        jumping = false;
-        int64_t jump = qemu.qemu_clock_get_ns(CLOCK_VIRTUAL) - before;
-        if (jump <= 0)
-            refuse("QEMU waits in real time while the processor sleeps");
-        slept += jump;
-    }
-    return left < 0; /* without any timer it would sleep for ever */
-}
-
-/* Speed only: each time the clock jumps, QEMU tells all lists of timers, and those of block devices wake
- * the main loop each time, which then competes with the processor for QEMU's lock: most of what a
- * window costs. They hold no timers here. Those that do are told as ever. */
-static struct told {
-    void *list, *opaque;
-    void (*notify)(void *opaque, int clock);
-} told[4];
-
-static void tell_if_needed(void *opaque, int clock)
-{
-    for (struct told *it = told; it < told + 4; it++)
-        if (it->list && it->opaque == opaque &&
-            (qemu.timerlist_has_timers(it->list) || !qemu.qemu_in_vcpu_thread()))
-            it->notify(opaque, clock);
-}
-
-/* Starts from our own list, `ours`; if lists are not laid out as is known, it leaves all as it is. */
-static void spare_main_loop(void **ours)
-{
-    void **main_lists = dlsym(RTLD_DEFAULT, "main_loop_tlg"); /* the main loop's own, for each clock */
-    int place = -LIST_NEXT, count = 0;
-    while (place < LIST_SEARCHED && ours[place] != (void *)keep_awake)
-        place++;
-    void **at = ours + place, **back = place < LIST_SEARCHED ? at[LIST_BACK] : NULL;
-    if (!main_lists || at[LIST_OPAQUE] != &notified || !back || *back != ours)
-        return;
-    for (void **next; (next = at[LIST_NEXT]) && count < 4; at = next + place) {
-        if (next[place + LIST_BACK] != at + LIST_NEXT)
-            return;
-        if (next == main_lists[CLOCK_VIRTUAL] || !next[place + LIST_NOTIFY])
-            continue;
-        told[count++] = (struct told){next, next[place + LIST_OPAQUE],
-                                      (void (*)(void *, int))next[place + LIST_NOTIFY]};
-        next[place + LIST_NOTIFY] = (void *)tell_if_needed;
-    }
-}
+static int64_t until, seq;     /* of the window that is under way */
+static void *memory;           /* as the processor sees it */
+static bool running;           /* what is written is output */
+static const uint8_t *written; /* what came to `transmit` last */
 
 /* -- UARTs --------------------------------------------------------------------------------------- */
 
@@ -194,7 +66,7 @@ static void spare_main_loop(void **ours)
 static int transmit(void *chardev, const uint8_t *bytes, int count)
 {
     written = bytes;
-    for (int number = 0; cpu && number < uart_count; number++)
+    for (int number = 0; running && number < uart_count; number++)
         if (uarts[number].chardev == chardev)
             done_output(number, qemu.qemu_clock_get_ns(CLOCK_VIRTUAL), bytes, count);
     return count;
@@ -212,7 +84,7 @@ static void receive(void *opaque)
     struct chunk *chunk = uart->first;
     int number = (int)(uart - uarts);
     uint32_t control = 0;
-    time_of_event(chunk->due);
+    clock_event(chunk->due);
     if (uart->control && !read_memory(uart->control, &control, sizeof control))
         refuse("there is no register at %#llx", (unsigned long long)uart->control);
     if ((control & uart->enabled) != uart->enabled)
@@ -323,7 +195,7 @@ static void end_window(void *unused)
     static enum { STARTED, READY, GRANTED } phase;
     static int64_t then; /* when we were here last */
     (void)unused;
-    int64_t now = then = time_of_event(until > then ? until : then);
+    int64_t now = then = clock_event(until > then ? until : then);
     if (phase == GRANTED) {
         uint32_t fault[2] = {0, 0};
         read_memory(CFSR, fault, sizeof fault);
@@ -343,8 +215,8 @@ static void end_window(void *unused)
             phase = READY;
         } else if (wire_literal(&at, "{\"type\":\"SHUTDOWN\"")) {
             wire_bye();
-        } else if (wire_literal(&at, "{\"type\":\"ERROR\"")) {
-            refuse("simcore says: %.300s", line);
+        } else if (wire_literal(&at, "{\"type\":\"ERROR\",\"message\":\"")) {
+            refuse("simcore says: %.*s", wire_text_length(at), at);
         } else {
             refuse("this is not understood: %.100s", line);
         }
@@ -357,46 +229,8 @@ static void end_window(void *unused)
 static void reset(void *unused)
 {
     (void)unused;
-    int64_t now = qemu.icount_to_ns(qemu.icount_get_raw()) + slept;
     refuse("the firmware has reset the processor at %lld ns after power-on: in QEMU that is not exact",
-           (long long)now);
-}
-
-/* Layout of QEMUTimer: what QEMU writes into one stands where we expect it, and nowhere else. */
-static void make_timer(struct timer *timer, void (*callback)(void *), void *opaque)
-{
-    struct qemu_timer *it = &timer->of_qemu;
-    memset(timer, 0xA5, sizeof *timer);
-    struct timer blank = *timer;
-    qemu.timer_init_full(it, NULL, CLOCK_VIRTUAL, 1, 0, callback, opaque);
-    bool known = it->expire_time == -1 && it->callback == callback && it->opaque == opaque &&
-                 it->scale == 1 && it->attributes == 0;
-    it->next = NULL;
-    qemu.timer_mod_ns(it, 0); /* armed for now, no timer makes the clock jump */
-    known = known && it->expire_time == 0;
-    qemu.timer_del(it);
-    if (!known || it->expire_time != -1 || memcmp(timer->guard, blank.guard, sizeof blank.guard))
-        refuse("the timers of this QEMU are not laid out as in those that are known");
-}
-
-/* Layout of AccelOpsClass: the place to fill stands behind two pointers to functions that are known,
- * in the class for TCG, and is empty. That it is the right one shows later: `time_of_event` would
- * notice if somebody else put the clock forward. */
-static void take_over_sleep(void)
-{
-#ifndef WITHOUT_WARP_REMEDY
-    struct object_class *class = qemu.object_class_by_name("tcg-accel-ops");
-    void **place = (void **)(class + 1);
-    for (int i = 0; class && i < ACCEL_OPS_SEARCHED; i++, place++)
-        if (place[0] == (void *)qemu.rr_start_vcpu_thread &&
-            place[1] == (void *)qemu.rr_kick_vcpu_thread && !place[2]) {
-            place[2] = (void *)sleeping;
-            return;
-        }
-    refuse("the accelerator of this QEMU is not laid out as in those that are known");
-#else
-    (void)sleeping;
-#endif
+           (long long)clock_expected());
 }
 
 /* Layout of ChardevClass: what QEMU is told to write into our character devices comes to us. */
@@ -420,40 +254,26 @@ static void take_uarts(void)
 }
 
 /* The machine is made and is about to run for the first time; no instruction was executed yet. */
-static void begin(void *unused, bool running, int state)
+static void begin(void *unused, bool runs, int state)
 {
     static bool begun;
     uint8_t id[4] = {0};
     (void)unused;
     (void)state;
-    if (!running || begun)
+    if (!runs || begun)
         return;
     begun = true;
-    const int *counting = dlsym(RTLD_DEFAULT, "use_icount"); /* 1: exactly, 2: approximately */
-    if (!counting)
-        refuse("this QEMU does not export use_icount");
-    void *options = qemu.qemu_opts_find(qemu.qemu_find_opts("icount"), NULL);
-    if (*counting != 1 || !options || qemu.qemu_opt_get_bool(options, "sleep", true))
-        refuse("QEMU has to be started with -icount shift=N,sleep=off");
-    instruction = qemu.icount_to_ns(1);
-    if (qemu.qemu_clock_get_ns(CLOCK_VIRTUAL) != 0 || qemu.icount_get_raw() != 0)
-        refuse("the machine has run already");
     void *first = qemu.qemu_get_cpu(0);
     if (!first || qemu.qemu_get_cpu(1))
         refuse("the machine has to have one processor");
     memory = qemu.cpu_get_address_space(first, 0);
     if (!read_memory(CPUID, id, sizeof id) || id[3] != ARM)
         refuse("the machine's processor is no Cortex-M");
+    clock_begin(first);
     take_uarts();
-    cpu = first; /* from now on, what is written is output */
-    void *list = qemu.timerlist_new(CLOCK_VIRTUAL, keep_awake, &notified);
     make_timer(&window, end_window, NULL);
     qemu.timer_mod_ns(&window.of_qemu, 0);
-    qemu.qemu_clock_notify(CLOCK_VIRTUAL);
-    if (!notified)
-        refuse("the lists of timers of this QEMU are not told before callbacks run");
-    take_over_sleep();
-    spare_main_loop(list);
+    running = true;
     qemu.qemu_register_reset(reset, NULL);
 }
 

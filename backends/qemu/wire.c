@@ -193,6 +193,14 @@ bool wire_hex(cursor *at, uint8_t *byte)
     return true;
 }
 
+int wire_text_length(cursor at)
+{
+    int length = 0;
+    while (at[length] && at[length] != '"')
+        length += at[length] == '\\' && at[length + 1] ? 2 : 1;
+    return length;
+}
+
 /* A JSON string; `at` has room for six times as many bytes. */
 static char *put_string(char *at, const char *text)
 {
