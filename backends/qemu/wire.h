@@ -14,6 +14,9 @@ bool wire_literal(cursor *at, const char *text);
 bool wire_number(cursor *at, int64_t *value); /* from 0 to below 2^53 */
 bool wire_hex(cursor *at, uint8_t *byte);
 
+/* Bytes until the quote that ends a JSON string. */
+int wire_text_length(cursor at);
+
 /* Connects to SIMCORE_ADDRESS and says HELLO. */
 void wire_open(void);
 
