@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simcore.errors import ResultsError
+
 from .build import digest
 
 if TYPE_CHECKING:
@@ -28,8 +30,16 @@ class DeviceLog:
         self._file = file
 
     def write(self, entries: Sequence[str]) -> None:
-        """Append lines."""
-        if entries:
+        """Append lines.
+
+        Raises:
+            ResultsError: the log cannot be written.
+        """
+        if not entries:
+            return
+        try:
             # Opened each time: the guard may have cut the file, and a device seldom writes here.
             with self._file.open("a", encoding="ascii") as file:
                 file.write("".join(f"{entry}\n" for entry in entries))
+        except OSError as error:
+            raise ResultsError(f"{self._file} cannot be written: {error.strerror}") from error

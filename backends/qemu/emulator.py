@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from simcore.errors import ResultsError
 from simcore.failure import ANSWERING, CONNECTING, READING, READYING, Phase
 from simcore.remote import Remote
 
@@ -52,13 +53,13 @@ class Emulator(Remote):
 
     def kill(self) -> None:
         """Cut its power, which nothing prevents; never raises."""
-        with suppress(OSError):
+        with suppress(ResultsError):
             self._machine.close(self.federation.calendar.now)
         super().kill()
 
     def _fail(self, rule: str, what: str) -> NoReturn:
         """Raise the report, whose last lines are the device's last words."""
-        with suppress(OSError):
+        with suppress(ResultsError):
             self._machine.last_words()
         super()._fail(rule, what)
 
