@@ -55,6 +55,9 @@ def hub(node):
             yield node.sleep(at - node.now)
         if str(text).startswith("SIG"):
             strike(text)
+        elif text == "READY":
+            with open(os.environ["READY"], "w") as pipe:
+                pipe.write("reached")
         else:
             node.send("dev", "say", bytes(text) if isinstance(text, list) else text)
     while True:
@@ -80,7 +83,8 @@ network:
 """
 
 Said = Sequence[tuple[int, str | list[int]]]
-"""When the hub says what, ns; bytes as numbers; `SIG...` is a signal to all devices."""
+"""When the hub says what, ns; bytes as numbers; `SIG...` is a signal to all devices,
+`READY` a word to the test."""
 
 
 @pytest.fixture(scope="session")
