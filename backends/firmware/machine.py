@@ -1,87 +1,31 @@
-"""What simcore and an emulated machine say to each other: bytes with their times.
+"""What simcore and an emulated machine say to each other: messages become bytes, and the reverse.
 
-An emulator knows of no messages. So its ADVANCE and DONE carry what is put into the receivers of
-its UARTs and what came out of their transmitters, each byte with the nanosecond since power-on;
-the rest of the conversation is that of `docs/protocol.md`. Here messages become bytes and bytes
-become messages, which then have to keep the same rules as those of any participant.
+What comes of the bytes then has to keep the same rules as the messages of any participant.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Meta, Struct
+from msgspec import UNSET
 
 from simcore.answers import Answers
 from simcore.message import Message
-from simcore.protocol import frames
-from simcore.protocol.frames import ProtocolError, Seq, Time, encode
+from simcore.protocol.frames import Done as Answer
+from simcore.protocol.frames import Measure, Output, ProtocolError, encode
 from simcore.protocol.service import Done
 from simcore.units import show_exact
 
 from . import lines
+from .frames import Advance, Change, Chunk, MachineDone, decode
+from .losses import Losses
+from .pins import KIND, Pins
 from .record import DeviceLog
 from .uart import Flood, Uarts
 
 if TYPE_CHECKING:
     from simcore.federation import Federation
-
-Uart = Annotated[int, Meta(ge=0, description="Number of the UART, from 0.")]
-Hex = Annotated[str, Meta(pattern="^([0-9a-f]{2})+$", description="Bytes, in hexadecimal.")]
-
-
-class Chunk(Struct, frozen=True, array_like=True, gc=False):
-    """Bytes for a receiver; they are complete one after the other."""
-
-    uart: Uart
-    due: Annotated[Time, Meta(description="When the first one is complete (ns).")]
-    step: Annotated[int, Meta(ge=1, description="Time from one to the next (ns).")]
-    bytes: Hex
-
-
-class Written(Struct, frozen=True, array_like=True, gc=False):
-    """Bytes that the firmware gave to a transmitter."""
-
-    uart: Uart
-    at: Annotated[Time, Meta(description="When (ns).")]
-    bytes: Hex
-
-
-class Lost(Struct, frozen=True, array_like=True, gc=False):
-    """A byte that the receiver could not take."""
-
-    uart: Uart
-    at: Annotated[Time, Meta(description="When it was complete (ns).")]
-    why: Annotated[str, Meta(description="overrun: the previous one was not read; off.")]
-
-
-class Advance(Struct, frozen=True, tag_field="type", tag="ADVANCE", gc=False):
-    """The machine may run up to `until`, exclusive; times are counted from power-on."""
-
-    seq: Seq
-    until: Time
-    inputs: list[Chunk]
-
-
-class MachineDone(Struct, frozen=True, tag_field="type", tag="DONE", forbid_unknown_fields=True):
-    """The machine has run; an instruction that was under way at `until` is finished."""
-
-    seq: Seq
-    now: Time
-    outputs: list[Written] = []
-    lost: list[Lost] = []
-    executed: Annotated[int, Meta(ge=0, description="Instructions since power-on.")] = 0
-    fault: tuple[int, int] | None = None
-
-
-decode = frames.decoder(MachineDone)
-"""Read DONE, or ERROR; raises ProtocolError."""
-
-_LOST = {
-    "overrun": "the firmware had not read the byte before",
-    "off": "the receiver was off",
-}
 
 _SHOWN = 80
 """Bytes of what floods a UART that the log shows."""
@@ -102,16 +46,6 @@ _FAULTS = (
 """Bits of CFSR [PM0214 4.4.15], as far as they are worth a word."""
 
 
-class _Line(NamedTuple):
-    """A line on its way into a receiver."""
-
-    id: str
-    uart: int
-    last: int
-    """When its last byte is complete, ns since power-on."""
-    size: int
-
-
 class MachineDialect:
     """The dialect of one life of an emulated device.
 
@@ -119,11 +53,14 @@ class MachineDialect:
         federation: the run.
         name: of its node.
         uarts: key `uart` of the scenario.
+        pins: key `gpio` of the scenario.
         log: of the device.
         tolerance: how far an instruction may reach over the end of a window, ns.
 
     Attributes:
         executed: instructions since power-on.
+        state: what the processor did in the last window: running, sleeping or halted; empty if the
+            emulator does not say.
         born: when the device was switched on, ns of the run.
     """
 
@@ -136,17 +73,20 @@ class MachineDialect:
         uarts: Mapping[str, Mapping[str, Any]],
         log: DeviceLog,
         tolerance: int,
+        pins: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.executed = 0
+        self.state = ""
         self.born = 0
         self._name = name
         self._options = uarts
         self._uarts = Uarts(uarts)
+        self._wired = pins or {}
+        self._pins = Pins(self._wired)
         self._log = log
         self._tolerance = tolerance
         self._answers = Answers("free_running", [name], federation.nodes, federation.hint)
-        self._lines: list[_Line] = []
-        self._lost: list[Lost] = []
+        self._losses = Losses()
         self._clock = 0
         self._end = 0
         """Of the last window, ns since power-on."""
@@ -156,30 +96,44 @@ class MachineDialect:
         """The device is switched on, at `now` (ns of the run)."""
         self.born = now
         self._uarts = Uarts(self._options, now)
+        self._pins = Pins(self._wired, now)
 
     def advance(self, seq: int, until: int, messages: Sequence[Message]) -> bytes:
         """The line of an ADVANCE."""
         self._answers.note(messages)
-        chunks = []
+        chunks: list[Chunk] = []
+        levels: list[Change] = []
         for message in messages:
+            if self._wired and message.kind == KIND:
+                level = self._pins.take(message)
+                if isinstance(level, str):
+                    self._uarts.note(message.at - self.born, level)
+                else:
+                    levels.append(Change(*level))
+                continue
             taken = self._uarts.take(message)
             if taken is not None:
                 chunk = Chunk(*taken)
-                size = len(chunk.bytes) // 2
-                last = chunk.due + (size - 1) * chunk.step
-                self._lines.append(_Line(message.id, chunk.uart, last, size))
+                self._losses.expect(message.id, chunk)
                 chunks.append(chunk)
-        return encode(Advance(seq, until - self.born, chunks))
+        pins = levels if self._wired else UNSET
+        return encode(Advance(seq, until - self.born, chunks, pins))
 
     def read(self, frame: MachineDone, since: int, until: int) -> Done:
         """What a DONE says: the messages whose lines are complete."""
         end = self._end = until - self.born
         self._check_times(frame, end)
-        self.executed = frame.executed
-        if not (frame.outputs or self._lines or self._uarts.busy or frame.lost or frame.fault):
+        self.executed, self.state = frame.executed, frame.state
+        if not (
+            frame.outputs
+            or self._losses.pending
+            or self._uarts.busy
+            or frame.lost
+            or frame.pins
+            or frame.fault
+        ):
             return Done([], [])  # as in most windows: devices sleep most of the time
-        self._lost += frame.lost
-        measures = self._account_for_lost(end)
+        measures = self._note_losses(frame, end)
         try:
             outputs, entries = self._uarts.say(frame.outputs, end)
         except Flood as flood:
@@ -190,7 +144,8 @@ class MachineDialect:
         if frame.fault is not None:
             self._note_left(outputs)
             raise _fault(frame.fault, since, until)
-        answer = frames.Done(frame.seq, until, None, outputs, measures)
+        outputs += self._pins.say(frame.pins)
+        answer = Answer(frame.seq, until, None, outputs, measures)
         try:
             return self._answers.read(answer, since, until)
         except ProtocolError:
@@ -204,7 +159,7 @@ class MachineDialect:
         last = bytes.fromhex("".join(written))[-_SHOWN:]
         self._log.write([lines.log_entry(flood.at, f"{flood.uart} is flooded with: ", last)])
 
-    def _note_left(self, outputs: Sequence[frames.Output]) -> None:
+    def _note_left(self, outputs: Sequence[Output]) -> None:
         """The run ends before these are passed on, and they may tell why."""
         self._log.write(
             [
@@ -242,29 +197,26 @@ class MachineDialect:
                 raise ProtocolError(
                     "output-time", f"DONE: a byte lost at {lost.at}, after now ({frame.now})"
                 )
+        before = self._clock
+        for change in frame.pins:
+            if not before <= change.at <= frame.now:
+                raise ProtocolError(
+                    "output-time",
+                    f"DONE: a pin changes at {change.at}: they must be in order, from "
+                    f"{self._clock} to {frame.now}",
+                )
+            if change.pin >= len(self._pins.names):
+                raise ProtocolError("pin", f"DONE: there is no pin {change.pin}")
+            before = change.at
         self._clock = frame.now
 
-    def _account_for_lost(self, end: int) -> list[frames.Measure]:
-        """What is lost of a line is told at its end, so it is the same for all windows."""
-        complete = [line for line in self._lines if line.last < end]
-        if not complete:
-            return []
-        self._lines = [line for line in self._lines if line.last >= end]
+    def _note_losses(self, frame: MachineDone, end: int) -> list[Measure]:
+        """Have what did not get in be in the log, and counted."""
         measures = []
-        for line in complete:
-            lost = [x for x in self._lost if x.uart == line.uart and x.at <= line.last]
-            if lost:
-                self._lost = [x for x in self._lost if x not in lost]
-                self._uarts.note(
-                    line.last,
-                    f"{self._uarts.names[line.uart]}: {len(lost)} of the {line.size} bytes of "
-                    f"{line.id} are lost: {_LOST.get(lost[0].why, lost[0].why)}",
-                )
-                measures.append(
-                    frames.Measure(
-                        self.born + line.last, f"{self._uarts.names[line.uart]}.lost", len(lost)
-                    )
-                )
+        for loss in self._losses.settle(frame.lost, end):
+            name = self._uarts.names[loss.uart]
+            self._uarts.note(loss.at, f"{name}: {loss.text}")
+            measures.append(Measure(self.born + loss.at, f"{name}.lost", loss.size))
         return measures
 
     def close(self, now: int) -> None:

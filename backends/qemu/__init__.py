@@ -23,7 +23,7 @@ from ..firmware.elf import firmware_problem
 from ..firmware.machine import MachineDialect
 from ..firmware.record import DeviceLog, note_file
 from . import board, tool
-from .emulator import Emulator
+from .emulator import QemuEmulator
 from .proof import self_test
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Qemu:
             log = DeviceLog(federation.outside.log_of(spec.name))
             tolerance = (1 << shift) - 1
             dialect = MachineDialect(federation, spec.name, uarts, log, tolerance)
-            return Emulator(
+            return QemuEmulator(
                 federation, spec.name, [spec.name], program, life=life,
                 self_test=test, machine=dialect, **timeouts(options),
             )  # fmt: skip

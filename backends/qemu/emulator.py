@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any
 
-from simcore.errors import ResultsError
-from simcore.failure import ANSWERING, CONNECTING, READING, READYING, Phase
-from simcore.remote import Remote
+from simcore.failure import CONNECTING, READYING, Phase
 
-from ..firmware.machine import MachineDialect
+from ..firmware.emulator import Emulator
 from .proof import SelfTest
 from .tool import FALLBACK
 
 
-class Emulator(Remote):
+class QemuEmulator(Emulator):
     """A QEMU that takes part.
 
     Args:
-        machine: what is said to it and what it says.
         self_test: of its QEMU; passed before the first device is ready.
-        **options: as for `Remote`.
+        **options: as for `Emulator`.
     """
 
-    def __init__(
-        self, *args: Any, machine: MachineDialect, self_test: SelfTest, **options: Any
-    ) -> None:
-        super().__init__(
-            *args, kind="free_running", dialect=machine, advice=self._advise, **options
-        )
-        self._machine = machine
+    def __init__(self, *args: Any, self_test: SelfTest, **options: Any) -> None:
+        super().__init__(*args, **options)
         self._self_test = self_test
 
     def launch(self) -> None:
@@ -41,39 +32,12 @@ class Emulator(Remote):
     def ready(self, now: int) -> int | None:
         """Wait until the machine can be let go; it is switched on at `now`."""
         self._self_test.check()
-        following = super().ready(now)
-        self._machine.begin_life(now)
-        return following
+        return super().ready(now)
 
-    def shut_down(self) -> None:
-        """Switch the machine off."""
-        if not self._over:
-            self._machine.close(self._since)
-        super().shut_down()
-
-    def kill(self) -> None:
-        """Cut its power, which nothing prevents; never raises."""
-        with suppress(ResultsError):
-            self._machine.close(self.federation.calendar.now)
-        super().kill()
-
-    def _fail(self, rule: str, what: str) -> NoReturn:
-        """Raise the report, whose last lines are the device's last words."""
-        with suppress(ResultsError):
-            self._machine.last_words()
-        super()._fail(rule, what)
-
-    def _advise(self, phase: Phase, rule: str) -> str | None:
-        """What the user may do."""
+    def advise(self, phase: Phase, rule: str) -> str | None:
+        """What the user may do when it has failed; see `Remote`."""
         if phase in (CONNECTING, READYING):
             return FALLBACK
-        if rule == "deadline" and phase in (READING, ANSWERING):
-            return (
-                "firmware that never sleeps (WFI) takes about as long as on the real processor; "
-                "give it a longer 'timeout', or the scenario a shorter 'window'"
-            )
-        if rule == "firmware-fault":
-            return "if the log has an address, addr2line -f -e FILE.elf ADDRESS names its line"
         if rule in ("participant-error", "process-ended") and self.running is not None:
             dump = "\n".join(self.running.tail(_DUMP))
             if "Lockup: can't escalate" in dump:
@@ -83,7 +47,7 @@ class Emulator(Remote):
                     f"the firmware has faulted while it handled a fault{at}: its processor can do "
                     "no more, and QEMU ends; all registers are in the log"
                 )
-        return None
+        return super().advise(phase, rule)
 
 
 _DUMP = 60

@@ -21,8 +21,8 @@ from simcore.protocol.frames import ProtocolError, encode
 from simcore.protocol.service import Done
 from simcore.remote import Remote
 
-from ..firmware import machine
-from ..firmware.machine import Chunk, MachineDone
+from ..firmware import frames as machine
+from ..firmware.frames import Chunk, MachineDone
 from . import timeline
 from .board import command
 from .tool import FALLBACK

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from simcore_backends.firmware.machine import Lost, MachineDone, Written
+from simcore_backends.firmware.frames import Lost, MachineDone, Written
 from simcore_backends.qemu import board, proof, timeline, tool
 
 from simcore.errors import UsageError
