@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from said import message as arriving
-from simcore_backends.firmware import machine
+from simcore_backends.firmware.frames import Advance, Chunk, Written, decode
 from simcore_backends.firmware.machine import MachineDialect
 from simcore_backends.firmware.record import DeviceLog, note_file
 
 from simcore.errors import ResultsError
-from simcore.protocol.frames import Error, ProtocolError
+from simcore.protocol.frames import Error, ProtocolError, encode
 
 B = 86806  # ns that a byte takes at 115200 baud
 MS = 1_000_000
@@ -326,9 +326,15 @@ def test_the_manifest_tells_what_was_run(tmp_path: Path) -> None:
     ]
 
 
-def test_the_frames_are_described() -> None:
-    """Names of the fields are those of the plug-in for QEMU."""
-    assert machine.Advance.__struct_fields__ == ("seq", "until", "inputs")
-    assert machine.MachineDone.__struct_fields__ == (
-        "seq", "now", "outputs", "lost", "executed", "fault",
-    )  # fmt: skip
+def test_frames_are_as_the_plug_in_for_qemu_reads_and_writes_them() -> None:
+    """It knows the order of the fields, and of no pins."""
+    chunk = Chunk(1, 20, 3, "0a0b")
+    assert encode(Advance(4, 500, [chunk])) == (
+        b'{"type":"ADVANCE","seq":4,"until":500,"inputs":[[1,20,3,"0a0b"]]}\n'
+    )
+    done = decode(
+        b'{"type":"DONE","seq":4,"now":503,"outputs":[[0,7,"61"]],"lost":[],"executed":9}'
+    )
+    assert not isinstance(done, Error)
+    assert (done.now, done.outputs, done.executed) == (503, [Written(0, 7, "61")], 9)
+    assert (done.fault, done.pins, done.state) == (None, [], "")
