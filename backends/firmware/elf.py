@@ -106,6 +106,19 @@ def firmware_problem(path: Path) -> str | None:
     return None
 
 
+def elf_problem(path: Path) -> str | None:
+    """What is wrong with a file as an ELF file for any machine, in one line; None: nothing.
+
+    Args:
+        path: an ELF file, it is hoped.
+    """
+    try:
+        _parse(_read(path), "build it with the compiler for your platform, or name another file")
+    except _Broken as problem:
+        return f"{path}: {problem}"
+    return None
+
+
 def program_problem(path: Path) -> str | None:
     """What is wrong with a file as a program for this machine, in one line; None: nothing.
 
@@ -140,7 +153,7 @@ def _parse(data: bytes, tools: str) -> _Elf:
     if not data:
         raise _Broken(f"it is empty: {_REBUILD}")
     if data[:4] != b"\x7fELF":
-        raise _Broken(f"it is no ELF file, but {_looks_like(data)}: {tools}")
+        raise _Broken(f"it is {_looks_like(data)}no ELF file: {tools}")
     if len(data) < 52:
         raise _Broken(f"it is cut off after {len(data)} bytes: {_REBUILD}, or copy it anew")
     bits, little = {1: 32, 2: 64}.get(data[4]), {1: True, 2: False}.get(data[5])
@@ -181,12 +194,12 @@ def _parse(data: bytes, tools: str) -> _Elf:
 
 def _looks_like(data: bytes) -> str:
     if data[:1] == b":" and data[1:3].isalnum():
-        return "an Intel HEX file"
+        return "an Intel HEX file, "
     if data[:2] == b"#!":
-        return "a script"
+        return "a script, "
     if data[:2] == b"MZ":
-        return "a program for Windows"
-    return "something else"
+        return "a program for Windows, "
+    return ""
 
 
 def _machine(elf: _Elf) -> str:

@@ -51,8 +51,8 @@ KEYS: Mapping[str, Any] = {
         "at the baud rate, 10 bits each.",
         "minProperties": 1,
         "propertyNames": {
-            "enum": list(UARTS),
-            "errorMessage": f"the UARTs are {', '.join(UARTS)}",
+            "pattern": r"^[A-Za-z]\w*$",
+            "errorMessage": "a UART has a name as usart2",
         },
         "default": {"usart2": {}},
         "examples": [{"usart2": {"baud": 115200}, "usart3": {"mode": "raw", "peer": "modem"}}],
@@ -114,7 +114,8 @@ def firmware_of(options: Mapping[str, Any], form: Form, base: FilePath) -> str |
 def uarts_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """The key `uart`, or its default, in the order of `UARTS`: ties go by it, on every engine."""
     given = options.get("uart", DEFAULT_UARTS)
-    return {name: given[name] for name in UARTS if name in given}
+    known = [name for name in UARTS if name in given]
+    return {name: given[name] for name in (*known, *(x for x in given if x not in UARTS))}
 
 
 def _is_shipped(given: Any, base: FilePath) -> bool:
@@ -128,17 +129,21 @@ def check_keys(
     checker: Checker,
     *,
     form: Form,
-    uarts: Collection[str],
+    uarts: Collection[str] | None,
     problem_of: Callable[[FilePath], str | None],
+    needed: bool = True,
 ) -> None:
     """Report what is missing or impossible among the keys of every engine.
 
     Args:
         form: what the engine runs.
-        uarts: those that it has.
+        uarts: those that it has; None: nobody knows.
         problem_of: what is wrong with a file that is to be run, or None.
+        needed: whether there must be firmware.
     """
-    if "firmware" not in value:
+    if "firmware" not in value and not needed:
+        pass
+    elif "firmware" not in value:
         checker.problem(path, "a device needs 'firmware': what it runs", at_key=True)
     else:
         _check_firmware(value["firmware"], (*path, "firmware"), checker, form, problem_of)
@@ -178,14 +183,14 @@ def _check_firmware(
 
 
 def _check_uarts(
-    given: Mapping[str, Any], path: Path, checker: Checker, uarts: Collection[str]
+    given: Mapping[str, Any], path: Path, checker: Checker, uarts: Collection[str] | None
 ) -> None:
     addressed: list[str] = []
     peers: dict[str, str] = {}
     for name, uart in given.items():
         place = (*path, name)
         mode, peer = uart.get("mode", "addressed"), uart.get("peer")
-        if name not in uarts:
+        if uarts is not None and name not in uarts:
             known = ", ".join(each for each in UARTS if each in uarts)
             checker.problem(place, f"here are {known}", at_key=True)
         if mode == "addressed":

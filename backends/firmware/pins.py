@@ -24,15 +24,15 @@ KIND = "gpio"
 SIZE = 1
 """Bytes of such a message: a wire has no overhead."""
 
-_PIN = re.compile(r"P([A-I])(1[0-5]|[0-9])")
+_PIN = re.compile(r"P([A-I])(1[0-5]|[0-9])|([A-Za-z]\w*)\.([0-9]{1,3})")
 
 SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "description": "Pins that lead to nodes, by name. A message of kind `gpio` with the payload "
     "`{pin: PD12, level: true}` tells the level of one.",
     "propertyNames": {
-        "pattern": f"^{_PIN.pattern}$",
-        "errorMessage": "a pin is called PA0 to PI15",
+        "pattern": f"^({_PIN.pattern})$",
+        "errorMessage": "a pin is called PA0 to PI15, or as gpio0.13 on other platforms",
     },
     "default": {},
     "examples": [{"PD12": {"direction": "out", "peer": "panel"}}],
@@ -65,10 +65,11 @@ def check_pins(given: Mapping[str, Any], path: Path, checker: Checker) -> None:
 
 
 def place_of(name: str) -> tuple[str, int]:
-    """Port and number of a pin: A and 0 for PA0."""
+    """Port and number of a pin: sysbus.gpioPortA and 0 for PA0."""
     found = _PIN.fullmatch(name)
     assert found is not None
-    return found.group(1), int(found.group(2))
+    letter, number, port, index = found.groups()
+    return (f"sysbus.{port}", int(index)) if port else (f"sysbus.gpioPort{letter}", int(number))
 
 
 class Pins:

@@ -45,7 +45,7 @@ BAD_FILES = {
     "cut": (lambda data: data[:2000], "it is cut off after 2000 bytes"),
     "corrupt": (corrupt, "its ELF header is corrupt: "),
     "empty": (lambda data: b"", "it is empty: "),
-    "text": (lambda data: b"no firmware\n", "it is no ELF file, but something else: "),
+    "text": (lambda data: b"no firmware\n", "it is no ELF file: "),
 }
 
 

@@ -125,7 +125,7 @@ WRONG = {
     "no UART": ("firmware: meter\nuart: {}", "nodes.node.uart: "),
     "an unknown UART": (
         "firmware: meter\nuart: {uart1: {}}",
-        "nodes.node.uart.uart1: the UARTs are usart1, usart2, usart3, uart4, uart5, usart6",
+        "nodes.node.uart.uart1: here are ",
     ),
     "a baud rate of 0": (
         "firmware: meter\nuart: {usart2: {baud: 0}}",
@@ -142,7 +142,7 @@ def test_wrong_for_both(folder: Path, engine: str, case: str) -> None:
     keys, told = WRONG[case]
     [found] = problems(folder, engine, keys)
     assert found.startswith(told)
-    if not told.endswith(": "):
+    if not told.endswith((": ", "are ")):
         assert found == told
 
 
