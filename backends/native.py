@@ -13,7 +13,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from simcore.commands import check_surroundings, maker
-from simcore.failure import ANSWERING, READING, Phase
+from simcore.failure import ANSWERING, CONNECTING, READING, Phase
 from simcore.hosting import host
 from simcore.node import Node
 from simcore.participant import Kind
@@ -87,6 +87,11 @@ def _advice(phase: Phase, rule: str) -> str | None:
         return (
             "the firmware does not come back: it has to sleep (hal_sleep_until) until something is "
             "due, and not to wait in a loop; if it computes that long, give it a longer 'timeout'"
+        )
+    if phase is CONNECTING:
+        return (
+            "firmware for the host has to be built with simcore's port: "
+            "make -C firmware native APP=NAME APP_SOURCES=..., see firmware/Makefile"
         )
     if rule == "process-ended" and phase in (READING, ANSWERING):
         return (

@@ -131,7 +131,7 @@ def _waiting(remote: Remote, now: int) -> str:
         text += f"; let go as well and not asked yet: {_some(under_way)}"
     idle = len(others) - len(under_way)
     if idle:
-        text += f"; {idle} other participant{'s' if idle != 1 else ''} wait for the run"
+        text += f"; {idle} other participant{'s wait' if idle != 1 else ' waits'} for the run"
     return text
 
 

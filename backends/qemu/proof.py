@@ -24,7 +24,7 @@ from simcore.remote import Remote
 from ..firmware import frames as machine
 from ..firmware.frames import Chunk, MachineDone
 from . import timeline
-from .board import command
+from .board import MACHINES, command
 from .tool import FALLBACK
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class SelfTest:
             kind="free_running",
             dialect=self._dialect,
             recorded=False,
-            advice=lambda phase, rule: f"simcore knows QEMU 7.2 and 10.0 of Debian; {FALLBACK}",
+            advice=lambda phase, rule: _advice(board),
         )
         self._launched = self._passed = False
 
@@ -91,6 +91,11 @@ class SelfTest:
         remote.shut_down()
         remote.close()
         self._passed = True
+
+
+def _advice(board: str) -> str:
+    first = f"QEMU 7.2 has no {board}, but {MACHINES[0]}; " if board != MACHINES[0] else ""
+    return f"{first}simcore knows QEMU 7.2 and 10.0 of Debian; {FALLBACK}"
 
 
 class _Bytes:

@@ -179,6 +179,24 @@ def test_a_damaged_plugin_is_built_anew(in_qemu: Project, builds: Path) -> None:
     assert any(module.read_bytes() == whole[module] for module in modules)
 
 
+def test_a_board_that_qemu_does_not_have(in_qemu: Project) -> None:
+    """QEMU 7.2 has one of the two; so has what says it is QEMU here."""
+    script = f'{VERSION}\ncase "$*" in *olimex*) exit 1;; esac\nexec {qemu()} "$@"'
+    in_qemu.environment["SIMCORE_QEMU"] = str(program(in_qemu, "qemu", script))
+    olimex = "olimex-stm32-h405"
+    ended = run(in_qemu, *options("qemu", machine=olimex))
+    report = report_of(in_qemu, ended, f"self-test of QEMU ({olimex})")
+    assert f"advice: QEMU 7.2 has no {olimex}, but netduinoplus2; simcore knows" in report.text
+
+
+def test_a_program_that_is_no_firmware(project: Project) -> None:
+    shutil.copy(require("true"), project.path / "parrot")
+    report = failed(project)
+    assert report.rule == "process-ended"
+    assert report.first.startswith("dev exited with code 0 before it was ready")
+    assert "advice: firmware for the host has to be built with simcore's port: " in report.text
+
+
 # -- a device that is ended, or held up, from outside
 
 
