@@ -160,7 +160,9 @@ class Arbiter:
                     self._ending.append(instant)
         else:
             ending, self._ending = self._ending, []
-            for instant in sorted(ending, key=_index):
+            if len(ending) > 1:
+                ending.sort(key=_index)
+            for instant in ending:
                 instant.end()
 
 

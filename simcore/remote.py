@@ -252,27 +252,22 @@ class Remote(Participant):
         exchange.outputs = len(done.deliveries if isinstance(done, NetworkDone) else done.outputs)
         exchange.inputs, given = (), len(exchange.inputs)
         if self.recorded:
-            self._record(exchange, given, awaited, answered, frame.now)
-        return done
-
-    def _record(
-        self, exchange: Exchange, inputs: int, awaited: int, answered: int, clock: int
-    ) -> None:
-        began = self.outside.began
-        self.federation.recorder.exchange(
-            (
-                self.name,
-                exchange.seq,
-                exchange.at,
-                exchange.until,
-                inputs,
-                exchange.outputs,
-                exchange.begun - began,
-                awaited - began,
-                answered - began,
-                clock,
+            began = self.outside.began
+            self.federation.recorder.exchange(
+                (
+                    self.name,
+                    exchange.seq,
+                    exchange.at,
+                    exchange.until,
+                    given,
+                    exchange.outputs,
+                    exchange.begun - began,
+                    awaited - began,
+                    answered - began,
+                    frame.now,
+                )
             )
-        )
+        return done
 
     def give_up(self, id: str) -> None:
         """Note that a message's fate may come or not; see `Participant.give_up`."""

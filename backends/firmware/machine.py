@@ -27,6 +27,9 @@ from .uart import Flood, Uarts
 if TYPE_CHECKING:
     from simcore.federation import Federation
 
+_NO_INPUTS = b'{"type":"ADVANCE","seq":%d,"until":%d,"inputs":[]}\n'
+"""An `Advance` as `encode` writes it, in a fraction of the time."""
+
 _SHOWN = 80
 """Bytes of what floods a UART that the log shows."""
 
@@ -100,6 +103,8 @@ class MachineDialect:
 
     def advance(self, seq: int, until: int, messages: Sequence[Message]) -> bytes:
         """The line of an ADVANCE."""
+        if not messages and not self._wired:  # as for most windows
+            return _NO_INPUTS % (seq, until - self.born)
         self._answers.note(messages)
         chunks: list[Chunk] = []
         levels: list[Change] = []

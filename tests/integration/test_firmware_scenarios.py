@@ -19,11 +19,14 @@ from typing import Any
 
 import pytest
 import simpy
+from simcore_backends.firmware import machine
+from simcore_backends.firmware.frames import Advance
 from simcore_backends.firmware.uart import byte_time
 from support import PATIENCE, ROOT, Project, require
 
 from simcore.expect import evaluate, parse
 from simcore.federation import Federation
+from simcore.protocol.frames import encode
 from simcore.results.metrics import Metrics
 from simcore.results.store import Run, open_run
 from simcore.scenario import load, loads
@@ -138,6 +141,10 @@ def test_ten_runs_are_one(engine: str, digests: dict[str, str]) -> None:
 def test_windows_make_no_difference(window: str, digests: dict[str, str]) -> None:
     """To QEMU: firmware on the native port has none."""
     assert digest_of("qemu", f"window={window}") == digests["qemu"]
+
+
+def test_a_window_without_input_is_written_as_any_other() -> None:
+    assert encode(Advance(3, 10**12, [])) == machine._NO_INPUTS % (3, 10**12)
 
 
 @contextmanager
