@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
+from simcore.answers import Answers
 from simcore.commands import check_surroundings, maker
 from simcore.failure import ANSWERING, CONNECTING, READING, Phase
 from simcore.hosting import host
@@ -19,10 +20,10 @@ from simcore.node import Node
 from simcore.participant import Kind
 from simcore.plugins import Determinism, Path
 
-from .firmware import keys
+from .firmware import keys, lines
 from .firmware.build import HOST, REMEDY, Recipe, built, lacking, unfit
 from .firmware.elf import program_problem
-from .firmware.record import note_file
+from .firmware.record import DeviceLog, note_file
 
 if TYPE_CHECKING:
     from simcore.federation import Federation
@@ -68,6 +69,7 @@ class Native:
         make = maker(
             federation, spec.name, [spec.name], [str(program)], spec.options,
             kind="reactive", config=config, advice=_advice,
+            dialect=lambda: _answers(federation, spec.name),
         )  # fmt: skip
         return host(federation, spec, make)
 
@@ -80,6 +82,17 @@ class Native:
         if fitting:
             return True, f"{trouble}; prebuilt: {', '.join(fitting)}"
         return False, f"{trouble}: {REMEDY}"
+
+
+def _answers(federation: Federation, name: str) -> Answers:
+    """The rules for what a device answers in a life that begins now."""
+    born, log = federation.calendar.now, DeviceLog(federation.outside.log_of(name))
+
+    def dismiss(id: str, at: int) -> bool:
+        log.write([lines.log_entry(at - born, lines.DISMISSED, id.encode())])
+        return True
+
+    return Answers("reactive", [name], federation.nodes, federation.hint, dismiss=dismiss)
 
 
 def _advice(phase: Phase, rule: str) -> str | None:

@@ -91,6 +91,10 @@ class Answers:
         nodes: names of the nodes that it hosts.
         known: all nodes of the run.
         hint: what a misspelt name of a node may mean, as text to append.
+        find: the input that an id stands for in what is sent at a time (ns), or None; without, one
+            of those that were handed over last.
+        dismiss: told of an id that stands for none, and the time (ns); whether the message is to be
+            sent without a cause. Without, it breaks a rule.
     """
 
     def __init__(
@@ -99,7 +103,12 @@ class Answers:
         nodes: Sequence[str],
         known: Container[str],
         hint: Callable[[object], str],
+        *,
+        find: Callable[[str, int], Message | None] | None = None,
+        dismiss: Callable[[str, int], bool] | None = None,
     ) -> None:
+        self._find = find or self._find_input
+        self._dismiss = dismiss or (lambda id, at: False)
         self._free = kind == "free_running"
         self._nodes = frozenset(nodes)
         self._several = len(nodes) > 1
@@ -137,6 +146,10 @@ class Answers:
             known[message.id] = message
             ids.append(message.id)
 
+    def _find_input(self, id: str, at: int) -> Message | None:
+        found = self._inputs.get(id)
+        return None if found is not None and found.at > at else found
+
     def read(self, frame: frames.Done, since: int, until: int) -> Done:
         """What a DONE says; see `Dialect.read`."""
         if frame.now != until:
@@ -162,7 +175,11 @@ class Answers:
                 not low <= at <= high
                 or destination not in known
                 or ((several or source is not None) and source not in ours)
-                or (each.cause is not None and (cause := self._inputs.get(each.cause)) is None)
+                or (
+                    each.cause is not None
+                    and (cause := self._find(each.cause, at)) is None
+                    and not self._dismiss(each.cause, at)
+                )
             ):
                 raise self._wrong(each, low, high, len(outputs))
             try:
@@ -190,6 +207,13 @@ class Answers:
             )
         if (self._several or given.src is not None) and given.src not in self._nodes:
             return self._not_ours(f"outputs[{index}].src", given.src)
+        cause = self._inputs.get(given.cause or "")
+        if cause is not None:
+            return ProtocolError(
+                "unknown-cause",
+                f"DONE: outputs[{index}].cause: {given.cause!r} arrives at {cause.at}, after what "
+                f"it is to have led to, at {given.at}",
+            )
         return ProtocolError(
             "unknown-cause",
             f"DONE: outputs[{index}].cause: {given.cause!r} is none of the inputs of this "

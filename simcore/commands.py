@@ -21,6 +21,7 @@ from simcore.remote import Remote
 from simcore.units import duration, size
 
 if TYPE_CHECKING:
+    from simcore.answers import Dialect
     from simcore.failure import Phase
     from simcore.federation import Federation
     from simcore.participant import Kind
@@ -168,6 +169,7 @@ def maker(
     kind: Kind,
     config: Mapping[str, Any],
     advice: Callable[[Phase, str], str | None] | None = None,
+    dialect: Callable[[], Dialect] | None = None,
 ) -> Callable[[int], Remote]:
     """What makes the participant of a life, from the keys of `SURROUNDINGS`.
 
@@ -180,6 +182,7 @@ def maker(
         kind: what it is granted.
         config: what it is handed.
         advice: what its user may do when it fails; see `Remote`.
+        dialect: makes the dialect of a life; see `Remote`.
     """
     program = program_of(federation, name, command, options)
 
@@ -193,6 +196,7 @@ def maker(
             config=config,
             life=life,
             transport=options.get("transport", "unix"),
+            dialect=None if dialect is None else dialect(),
             advice=advice,
             **timeouts(options),
         )

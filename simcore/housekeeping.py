@@ -30,8 +30,6 @@ _FLUSH_EVERY = 1.0
 _FEWEST_SAMPLES = 50
 """From which on a share is known to some 7 percentage points (one standard error)."""
 _OWN = (str(Path(__file__).parent) + os.sep, str(Path(simpy.__file__).parent) + os.sep)
-_WAITING = str(Path(__file__).parent / "protocol" / "channel.py")
-"""Where a participant is waited for, which is no work of simcore's either."""
 _LIBRARY = (sysconfig.get_path("stdlib") + os.sep, sysconfig.get_path("purelib") + os.sep, "<")
 
 
@@ -82,8 +80,14 @@ class Housekeeper:
 
     @property
     def share(self) -> float | None:
-        """Part of the wall time spent in simcore and SimPy; None if a run was too short to tell."""
-        return self.own / self.samples if self.samples >= _FEWEST_SAMPLES else None
+        """Part of the wall time spent in simcore and SimPy; None if it cannot be told.
+
+        A run that was short has too few samples. One with programs outside has wrong ones: while it
+        waits for them, the thread that samples gets to run, and hardly ever else.
+        """
+        if "outside" in self._federation.__dict__ or self.samples < _FEWEST_SAMPLES:
+            return None
+        return self.own / self.samples
 
     def request_stop(self, code: ExitCode) -> None:
         """Have the run end at the next instant."""
@@ -140,8 +144,6 @@ def _package_folder(plugin: object) -> str:
 
 def _is_own(frame: FrameType | None, own: tuple[str, ...], users: str) -> bool:
     """Whether simcore or SimPy, rather than a user's file, called what is running."""
-    if frame is not None and frame.f_code.co_filename == _WAITING:
-        return False
     while frame is not None:
         name = frame.f_code.co_filename
         if name.startswith(own):

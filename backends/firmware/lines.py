@@ -27,6 +27,9 @@ NO_END = "a line without its end: "
 
 UNSENT = "written, and not sent in whole: "
 
+DISMISSED = "sent without a cause, for re is none of the last 256 messages that came: "
+"""What stands in the log before the id that a message answers, if nobody knows it."""
+
 _SIZE = "size is no whole number above 0: "
 _TEXTS = "dst, kind and re are texts: "
 _FIELD = "a field that no message has: "
@@ -243,3 +246,8 @@ def log_entry(at: int, why: str, line: bytes = b"") -> str:
     """
     shown = "".join(map(_PRINTED.__getitem__, line))
     return f"{at // 10**9}.{at % 10**9:09} s: {why}{shown}"
+
+
+def time_of(entry: str) -> int:
+    """The time (ns) of an entry of a log."""
+    return int(entry.partition(" ")[0].replace(".", ""))

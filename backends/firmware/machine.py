@@ -19,8 +19,8 @@ from simcore.units import show_exact
 
 from . import lines
 from .frames import Advance, Change, Chunk, MachineDone, decode
-from .losses import Losses
 from .pins import KIND, Pins
+from .reception import Reception
 from .record import DeviceLog
 from .uart import Flood, Uarts
 
@@ -88,8 +88,16 @@ class MachineDialect:
         self._pins = Pins(self._wired)
         self._log = log
         self._tolerance = tolerance
-        self._answers = Answers("free_running", [name], federation.nodes, federation.hint)
-        self._losses = Losses()
+        self._answers = Answers(
+            "free_running",
+            [name],
+            federation.nodes,
+            federation.hint,
+            find=self._find,
+            dismiss=self._dismiss,
+        )
+        self._dismissed: list[str] = []
+        self._reception = Reception()
         self._clock = 0
         self._end = 0
         """Of the last window, ns since power-on."""
@@ -105,7 +113,6 @@ class MachineDialect:
         """The line of an ADVANCE."""
         if not messages and not self._wired:  # as for most windows
             return _NO_INPUTS % (seq, until - self.born)
-        self._answers.note(messages)
         chunks: list[Chunk] = []
         levels: list[Change] = []
         for message in messages:
@@ -119,7 +126,7 @@ class MachineDialect:
             taken = self._uarts.take(message)
             if taken is not None:
                 chunk = Chunk(*taken)
-                self._losses.expect(message.id, chunk)
+                self._reception.expect(message, chunk)
                 chunks.append(chunk)
         pins = levels if self._wired else UNSET
         return encode(Advance(seq, until - self.born, chunks, pins))
@@ -131,7 +138,7 @@ class MachineDialect:
         self.executed, self.state = frame.executed, frame.state
         if not (
             frame.outputs
-            or self._losses.pending
+            or self._reception.pending
             or self._uarts.busy
             or frame.lost
             or frame.pins
@@ -145,17 +152,31 @@ class MachineDialect:
             self._note_flood(flood, frame)
             at = show_exact(flood.at + self.born)
             raise ProtocolError("uart-flood", f"at {at}, {flood}") from None
-        self._log.write(entries)
-        if frame.fault is not None:
-            self._note_left(outputs)
-            raise _fault(frame.fault, since, until)
         outputs += self._pins.say(frame.pins)
         answer = Answer(frame.seq, until, None, outputs, measures)
         try:
-            return self._answers.read(answer, since, until)
+            if frame.fault is not None:
+                raise _fault(frame.fault, since, until)
+            done = self._answers.read(answer, since, until)
         except ProtocolError:
+            self._log.write(self._with_dismissed(entries))
             self._note_left(outputs)
             raise
+        self._log.write(self._with_dismissed(entries))
+        return done
+
+    def _find(self, id: str, at: int) -> Message | None:
+        return self._reception.find(id, at - self.born)
+
+    def _dismiss(self, id: str, at: int) -> bool:
+        self._dismissed.append(lines.log_entry(at - self.born, lines.DISMISSED, id.encode()))
+        return True
+
+    def _with_dismissed(self, entries: list[str]) -> list[str]:
+        if not self._dismissed:
+            return entries
+        found, self._dismissed = [*entries, *self._dismissed], []
+        return sorted(found, key=lines.time_of)
 
     def _note_flood(self, flood: Flood, frame: MachineDone) -> None:
         """Show what was written at last where the flood came."""
@@ -218,7 +239,7 @@ class MachineDialect:
     def _note_losses(self, frame: MachineDone, end: int) -> list[Measure]:
         """Have what did not get in be in the log, and counted."""
         measures = []
-        for loss in self._losses.settle(frame.lost, end):
+        for loss in self._reception.settle(frame.lost, end):
             name = self._uarts.names[loss.uart]
             self._uarts.note(loss.at, f"{name}: {loss.text}")
             measures.append(Measure(self.born + loss.at, f"{name}.lost", loss.size))

@@ -227,10 +227,6 @@ LINES = {
         {"dst": "hubb", "kind": "hello"},
         "there is no node 'hubb' (did you mean 'hub'?)",
     ),
-    "unknown-cause": (
-        {"dst": "hub", "kind": "hello", "re": "hub/77"},
-        "'hub/77' is none of the inputs",
-    ),
     "payload": (
         {"dst": "hub", "kind": "hello", "payload": {"$b64": "@"}},
         "payload: '$b64' does not hold base64",
@@ -247,6 +243,18 @@ def test_a_line_that_is_no_possible_message(project: Project, engine: str, rule:
     assert told in report.first
     if engine == "qemu":
         assert re.search(r"    0\.0\d{8} s: not passed on any more: hello to hubb?: ", report.text)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_answer_to_nothing(project: Project, engine: str) -> None:
+    line = _line({"dst": "hub", "kind": "hello", "re": "hub/77"})
+    log = completed(project, *options(engine, [(TELL, line)]))
+    assert re.fullmatch(
+        r"0\.0\d{8} s: sent without a cause, for re is none of the last 256 messages that came: "
+        r"hub/77\n",
+        log,
+    )
+    assert [said[1] for said in heard(project)] == ["hello"]
 
 
 def _line(fields: object) -> str:

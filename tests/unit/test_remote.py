@@ -15,10 +15,12 @@ import pytest
 from worlds import PLUGINS, both, world
 
 from simcore import Fate, Federation, Message
-from simcore.answers import CAUSES
+from simcore.answers import CAUSES, Answers
 from simcore.errors import ParticipantError
 from simcore.launch import Status
 from simcore.participant import Delivery, NetworkDone
+from simcore.protocol import frames
+from simcore.protocol.frames import ProtocolError
 from simcore.protocol.service import Done, Measure, Output
 from simcore.remote import Remote
 
@@ -282,6 +284,22 @@ def test_of_several_nodes_one_has_to_be_named(federation: Federation, part: dict
     assert rule == "unknown-node"
     assert "is missing: this participant hosts several nodes (b, c)" in told
     remote.kill()
+
+
+def test_a_cause_comes_before_what_it_leads_to(federation: Federation) -> None:
+    """In a window, inputs are handed over that are still to arrive."""
+    nodes = {"a": None, "b": None}
+    rules = Answers("free_running", ["b"], nodes, lambda _: "")
+    message = arrived(federation)
+    message.at = 7
+    rules.advance(1, 10, [message])
+
+    def answered(at: int) -> frames.Done:
+        return frames.Done(1, 10, None, [frames.Output(at, "a", "x", cause=message.id)])
+
+    assert rules.read(answered(7), 0, 10).outputs[0].cause is message
+    with pytest.raises(ProtocolError, match="arrives at 7, after what it is to have led to, at 6"):
+        rules.read(answered(6), 0, 10)
 
 
 def test_causes_are_the_inputs_of_this_advance_and_the_last_of_before(
