@@ -192,7 +192,7 @@ def _check_uarts(
         mode, peer = uart.get("mode", "addressed"), uart.get("peer")
         if uarts is not None and name not in uarts:
             known = ", ".join(each for each in UARTS if each in uarts)
-            checker.problem(place, f"here are {known}", at_key=True)
+            checker.problem(place, f"this engine has {known}", at_key=True)
         if mode == "addressed":
             addressed.append(name)
             if len(addressed) > 1:

@@ -9,7 +9,7 @@ HTML comment on the line before it, which a reader of the rendered page does not
     ```toml                         a pyproject.toml: its entry points must exist
     <!-- output -->  ```text        what the Python block before it prints
     <!-- figure -->  ```text        a drawing or a formula: nothing to run
-    <!-- file: NAME -->             of Python or YAML: written to this file for what follows
+    <!-- file: NAME -->             of Python, YAML or C: written to this file for what follows
     <!-- invalid -->                of YAML: must be refused
     <!-- file: NAME, invalid -->    both
 
@@ -46,6 +46,7 @@ ROLES = {
     "python": {"run", "file"},
     "yaml": {"check", "file", "invalid", "file, invalid"},
     "toml": {"check"},
+    "c": {"file"},
     "text": {"output", "figure"},
 }
 """What a block of each language may be for."""

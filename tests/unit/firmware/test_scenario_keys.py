@@ -125,7 +125,7 @@ WRONG = {
     "no UART": ("firmware: meter\nuart: {}", "nodes.node.uart: "),
     "an unknown UART": (
         "firmware: meter\nuart: {uart1: {}}",
-        "nodes.node.uart.uart1: here are ",
+        "nodes.node.uart.uart1: this engine has ",
     ),
     "a baud rate of 0": (
         "firmware: meter\nuart: {usart2: {baud: 0}}",
@@ -142,14 +142,14 @@ def test_wrong_for_both(folder: Path, engine: str, case: str) -> None:
     keys, told = WRONG[case]
     [found] = problems(folder, engine, keys)
     assert found.startswith(told)
-    if not told.endswith((": ", "are ")):
+    if not told.endswith((": ", "has ")):
         assert found == told
 
 
 WRONG_FOR_ONE = {
     "a UART that the port has not": (
         "native", "firmware: meter\nuart: {usart6: {}}",
-        "nodes.node.uart.usart6: here are usart2, usart3",
+        "nodes.node.uart.usart6: this engine has usart2, usart3",
     ),
     "text as a program": ("native", "firmware: text", "nodes.node.firmware: "),
     "an ELF file as a program": ("native", "firmware: app.elf", "nodes.node.firmware: "),
