@@ -114,6 +114,8 @@ class Outside:
             ready,
             ended,
             None if ended is None else gone,
+            participant.instructions,
+            participant.state,
         )
         self._federation.recorder.participant(life)
 

@@ -97,6 +97,10 @@ class Remote(Participant):
     ) -> None:
         self.kind = kind
         self.name = name
+        self.instructions: int | None = None
+        """Executed by the processor that it emulates, as far as it says."""
+        self.state: str | None = None
+        """What that processor did at last."""
         self.nodes = list(nodes)
         self.running: Running | None = None
         self.exchange: Exchange | None = None

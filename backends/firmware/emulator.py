@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 
 from simcore.errors import ResultsError
 from simcore.failure import ANSWERING, READING, Phase
+from simcore.participant import NetworkDone
+from simcore.protocol.service import Done
 from simcore.remote import Remote
 
 from .machine import MachineDialect
@@ -29,6 +31,12 @@ class Emulator(Remote):
         following = super().ready(now)
         self._machine.begin_life(now)
         return following
+
+    def finish(self) -> Done | NetworkDone:
+        """Take what the machine did; see `Participant.finish`."""
+        done = super().finish()
+        self.instructions, self.state = self._machine.executed, self._machine.state or None
+        return done
 
     def shut_down(self) -> None:
         """Switch the machine off."""

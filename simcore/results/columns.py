@@ -178,6 +178,8 @@ PARTICIPANTS = Table(
         Column("ready", "int", "wall ns", "when it was ready; empty if it never was"),
         Column("ended", "int", "wall ns", "when its end was seen; empty if the run was killed"),
         Column("exit", "str", "", "how its program ended"),
+        Column("instructions", "int", "", "executed by the processor that it emulates, if any"),
+        Column("state", "str", "", "running, sleeping or halted, if its emulator says so"),
         Column("exchanges", "int", "", "advances it answered, in all its lives"),
         Column(
             "waited", "int", "wall ns", "time for which simcore waited for it, in all its lives"
@@ -185,7 +187,8 @@ PARTICIPANTS = Table(
     ),
     """
     SELECT p.name, p.life, p.kind, p.implementation, p.nodes, p.command, p.pid, p.started,
-           p.ready, p.ended, p.exit, coalesce(e.count, 0), coalesce(e.waited, 0)
+           p.ready, p.ended, p.exit, p.instructions, p.state, coalesce(e.count, 0),
+           coalesce(e.waited, 0)
     FROM participant p LEFT JOIN (
         SELECT participant, count(*) AS count, sum(done - awaited) AS waited
         FROM exchange GROUP BY participant) e ON e.participant = p.name

@@ -38,7 +38,7 @@ _MESSAGE_COLUMNS = 9
 _INSERT_MESSAGE = "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?)"
 
 _INSERT_EXCHANGE = "INSERT INTO exchange VALUES (?,?,?,?,?,?,?,?,?,?)"
-_INSERT_PARTICIPANT = f"INSERT OR REPLACE INTO participant VALUES ({','.join('?' * 11)})"
+_INSERT_PARTICIPANT = f"INSERT OR REPLACE INTO participant VALUES ({','.join('?' * 13)})"
 
 # Most of what a row costs in SQLite is one execution of a statement, so many rows share one.
 _BLOCK = 32
@@ -62,6 +62,10 @@ class Life(NamedTuple):
     ended: int | None
     exit: str | None
     """How its program ended, as the end of a sentence."""
+    instructions: int | None = None
+    """Executed by the processor that it emulates."""
+    state: str | None = None
+    """What that processor did at last."""
 
 
 class Recorder:

@@ -35,6 +35,7 @@ CREATE TABLE late(source INTEGER, number INTEGER, at INTEGER, late INTEGER);
 CREATE TABLE participant(
     name TEXT, life INTEGER, kind TEXT, implementation TEXT, nodes TEXT, command TEXT,
     pid INTEGER, started INTEGER, ready INTEGER, ended INTEGER, exit TEXT,
+    instructions INTEGER, state TEXT,
     PRIMARY KEY (name, life));
 CREATE TABLE exchange(
     participant TEXT, seq INTEGER, at INTEGER, until INTEGER, inputs INTEGER, outputs INTEGER,

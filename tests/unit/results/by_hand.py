@@ -131,7 +131,7 @@ def write_outside(connection, *, lives=LIVES, exchanges=EXCHANGES, late=LATE):
     """Add participants to a database; times of exchanges become ns."""
     insert = connection.executemany
     insert(
-        f"INSERT INTO participant VALUES ({','.join('?' * 11)})",
+        f"INSERT INTO participant VALUES ({','.join('?' * 11)}, NULL, NULL)",
         [(*life[:7], *(t and t * 1000 for t in life[7:10]), life[10]) for life in lives],
     )
     rows = [
