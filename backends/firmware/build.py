@@ -211,20 +211,38 @@ def unfit(recipe: Recipe) -> str | None:
     """Why the prebuilt file does not serve here; None if it does."""
     if HOST not in recipe.prebuilt or not recipe.ready_made.is_file():
         return f"there is none for {HOST}"
-    recorded = {}
-    record = recipe.folder / "prebuilt" / "SHA256SUMS"
     try:
-        lines = record.read_text(encoding="utf-8").splitlines()
+        recorded = _recorded(recipe.folder)
     except OSError as error:
-        return f"{record} cannot be read: {error.strerror}"
-    for line in lines:
-        if not line.startswith("#"):
-            known, _, name = line.partition("  ")
-            recorded[(recipe.folder / name).resolve()] = known
+        return f"{error.filename} cannot be read: {error.strerror}"
     for file in (*recipe.sources, recipe.ready_made):
         if recorded.get(file.resolve()) != digest(file):
             return f"{file} is not what it was made of"
     return None
+
+
+def changed(folder: Path) -> list[Path]:
+    """Sources that are not those any more that `prebuilt/` of a folder was made of."""
+    try:
+        recorded = _recorded(folder)
+    except OSError:
+        return []
+    prebuilt = (folder / "prebuilt").resolve()
+    return [
+        file
+        for file, known in recorded.items()
+        if not file.is_relative_to(prebuilt) and (not file.is_file() or digest(file) != known)
+    ]
+
+
+def _recorded(folder: Path) -> dict[Path, str]:
+    """The digests of what is prebuilt in a folder, and of its sources."""
+    recorded = {}
+    for line in (folder / "prebuilt" / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            known, _, name = line.partition("  ")
+            recorded[(folder / name).resolve()] = known
+    return recorded
 
 
 def digest(file: Path) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from importlib.resources import files
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,8 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from simcore.commands import SURROUNDINGS
 from simcore.plugins import Path
 
+from .build import changed
+
 if TYPE_CHECKING:
     from simcore.scenario.check import Checker
+
+log = logging.getLogger("simcore")
 
 Form = Literal["native", "elf"]
 """What an engine runs: a program for this machine, or an ELF file for the microcontroller."""
@@ -109,6 +115,31 @@ def firmware_of(options: Mapping[str, Any], form: Form, base: FilePath) -> str |
     given = options["firmware"]
     name = given if isinstance(given, str) else given[form]
     return name if _is_shipped(given, base) else base.absolute() / name
+
+
+def elf_of(options: Mapping[str, Any], base: FilePath) -> FilePath:
+    """The ELF file that a node runs; of firmware that comes with simcore, the prebuilt one.
+
+    Args:
+        options: the keys, as written and checked.
+        base: folder that relative names start from.
+    """
+    found = firmware_of(options, "elf", base)
+    return found if isinstance(found, FilePath) else _shipped_elf(found)
+
+
+@cache
+def _shipped_elf(name: str) -> FilePath:
+    """Looked at once, however many devices run it."""
+    root = shipped()
+    for source in changed(root)[:1]:
+        log.warning(
+            "the ELF file of the firmware %s is not made of this %s: "
+            "'make -C firmware prebuilt' renews it",
+            name,
+            source.name,
+        )
+    return root / "prebuilt" / f"{name}-stm32f4.elf"
 
 
 def uarts_of(options: Mapping[str, Any]) -> dict[str, Any]:

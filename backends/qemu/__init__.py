@@ -86,9 +86,7 @@ class Qemu:
         if not isinstance(qemu, FilePath):
             raise UsageError(qemu)
         module = tool.plugin()
-        elf = keys.firmware_of(options, "elf", base)
-        if not isinstance(elf, FilePath):
-            elf = keys.shipped() / "prebuilt" / f"{elf}-stm32f4.elf"
+        elf = keys.elf_of(options, base)
         federation.note_part("qemu", tool.version(qemu))
         note_file(federation, f"firmware of {spec.group}", elf)
         uarts = keys.uarts_of(options)

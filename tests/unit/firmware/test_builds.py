@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from simcore_backends.firmware import build
-from simcore_backends.firmware.build import HOST, Recipe, built, digest, lacking, unfit
+from simcore_backends.firmware.build import HOST, Recipe, built, changed, digest, lacking, unfit
 
 from simcore.errors import UsageError
 
@@ -181,14 +181,18 @@ def test_what_was_prebuilt_serves(recipe: Recipe, caplog: pytest.LogCaptureFixtu
     assert told.endswith("; the prebuilt one is used")
 
 
-@pytest.mark.parametrize("changed", ["source", f"prebuilt/thing-{HOST}"])
-def test_what_was_prebuilt_of_something_else(recipe: Recipe, changed: str) -> None:
+@pytest.mark.parametrize("name", ["source", f"prebuilt/thing-{HOST}"])
+def test_what_was_prebuilt_of_something_else(recipe: Recipe, name: str) -> None:
     prebuild(recipe)
-    assert unfit(recipe) is None
-    (recipe.folder / changed).write_text("error, and changed")
-    assert unfit(recipe) == f"{recipe.folder / changed} is not what it was made of"
-    if changed == "source":
+    assert unfit(recipe) is None and changed(recipe.folder) == []
+    file = recipe.folder / name
+    file.write_text("error, and changed")
+    assert unfit(recipe) == f"{file} is not what it was made of"
+    if name == "source":
         assert "is not what it was made of" in refused(recipe)
+        assert changed(recipe.folder) == [file.resolve()]
+        file.unlink()
+        assert changed(recipe.folder) == [file.resolve()]
 
 
 def test_what_was_prebuilt_without_a_record(recipe: Recipe) -> None:
@@ -197,6 +201,7 @@ def test_what_was_prebuilt_without_a_record(recipe: Recipe) -> None:
     assert told is not None and told.endswith(
         "SHA256SUMS cannot be read: No such file or directory"
     )
+    assert changed(recipe.folder) == []
 
 
 def test_what_was_prebuilt_for_another_machine(recipe: Recipe) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 
 import pytest
-from firmware_builds import PREBUILT
+from firmware_builds import FIRMWARE, PREBUILT
+from simcore_backends.firmware import keys
 
 from simcore.errors import ScenarioError
 from simcore.scenario import loads
@@ -209,3 +211,28 @@ def test_no_window_without_a_delay(folder: Path) -> None:
     )
     with pytest.raises(ScenarioError, match="is free-running, and the network promises no delay"):
         loads(text, base=folder)
+
+
+def test_an_elf_file_that_is_older_than_its_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is run as it is, and the user is told, once."""
+    root = tmp_path / "firmware"
+    shutil.copytree(FIRMWARE, root, ignore=shutil.ignore_patterns("build"))
+    monkeypatch.setattr(keys, "shipped", lambda: root)
+    file = root / "prebuilt" / "meter-stm32f4.elf"
+    options = {"firmware": "meter"}
+    with caplog.at_level(logging.WARNING, "simcore"):
+        keys._shipped_elf.cache_clear()
+        assert keys.elf_of(options, tmp_path) == file
+        assert not caplog.messages
+        with (root / "app" / "meter.c").open("a", encoding="utf-8") as source:
+            source.write("/* another one */\n")
+        keys._shipped_elf.cache_clear()
+        assert [keys.elf_of(options, tmp_path) for _ in range(2)] == [file, file]
+    keys._shipped_elf.cache_clear()
+    [told] = caplog.messages
+    assert told == (
+        "the ELF file of the firmware meter is not made of this meter.c: "
+        "'make -C firmware prebuilt' renews it"
+    )
