@@ -1,4 +1,6 @@
-/* Loaded into QEMU before all else (LD_PRELOAD), to bring about what is rare or elsewhere:
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Loaded into QEMU before all else (LD_PRELOAD), to bring about what is rare or elsewhere:
  *
  * LINGER  the processor's thread pauses where it has fallen asleep but has not added its last
  *         instructions to the clock, and wakes the main loop meanwhile
