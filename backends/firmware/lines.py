@@ -27,6 +27,9 @@ NO_END = "a line without its end: "
 
 UNSENT = "written, and not sent in whole: "
 
+LEFT = "not passed on any more: "
+"""What stands in the log before a message that the run ended too soon for."""
+
 DISMISSED = "sent without a cause, for re is none of the last 256 messages that came: "
 """What stands in the log before the id that a message answers, if nobody knows it."""
 

@@ -307,12 +307,15 @@ class Uarts:
         """What the log says of words that are not complete at the end.
 
         Args:
-            at: the end, ns. What was said before it was asked for already.
+            at: the end, ns. Most often, what was said before it was asked for already; when the run
+                ends for the sake of another device, the messages of the last window are told here.
             unsent: whole, line by line, with what was written and not sent: the last words of
                 firmware that has failed.
         """
-        log = []
-        self._held.sort()
+        said, log = self.say((), at)
+        for each in said:
+            what = f"{each.kind} to {each.dst}: ".encode() + bytes(each.payload)
+            log.append(lines.log_entry(each.at - self._start, lines.LEFT, what))
         for uart, transmitter in enumerate(self._transmitters):
             written = b"".join(
                 each.text if each.why else each.text + b"\n"

@@ -266,6 +266,20 @@ def test_at_the_end_half_a_line_is_in_the_log(at: int, end: str, words: str) -> 
         assert uarts.end(at, unsent=unsent) == entries
 
 
+@pytest.mark.parametrize("unsent", [False, True])
+def test_what_is_complete_at_an_end_that_comes_too_soon(unsent: bool) -> None:
+    """The run ends before the window is over, for the sake of another device."""
+    start = 10**9
+    uarts = Uarts({"usart2": {"baud": 10_000_000}}, start)
+    written = b'log\n{"dst":"hub","kind":"k","payload":[1]}\nhalf'
+    uarts.say(say(0, 0, written, 0), 1)
+    assert uarts.end(10**6, unsent=unsent) == [
+        "0.000004000 s: log",
+        "0.000043000 s: not passed on any more: k to hub: [1]",
+        "0.001000000 s: a line without its end: half",
+    ]
+
+
 def test_the_end_of_a_line_that_was_cut() -> None:
     uarts = Uarts({"usart2": {"baud": 10_000_000}})
     uarts.say(say(0, 0, b"x" * 65536 + b"y", 1000), 65537_000)
