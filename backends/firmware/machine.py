@@ -140,6 +140,7 @@ class MachineDialect:
             frame.outputs
             or self._reception.pending
             or self._uarts.busy
+            or self._pins.busy
             or frame.lost
             or frame.pins
             or frame.fault
@@ -152,7 +153,7 @@ class MachineDialect:
             self._note_flood(flood, frame)
             at = show_exact(flood.at + self.born)
             raise ProtocolError("uart-flood", f"at {at}, {flood}") from None
-        outputs += self._pins.say(frame.pins)
+        outputs += self._pins.say(frame.pins, end)
         answer = Answer(frame.seq, until, None, outputs, measures)
         try:
             if frame.fault is not None:

@@ -56,9 +56,22 @@ SCHEMA: Mapping[str, Any] = {
 """Schema of the key `gpio`."""
 
 
-def check_pins(given: Mapping[str, Any], path: Path, checker: Checker) -> None:
-    """Report peers that are no nodes."""
+def check_pins(
+    given: Mapping[str, Any], path: Path, checker: Checker, *, only_stm32: bool
+) -> None:
+    """Report pins that are not there or twice, and peers that are no nodes.
+
+    Args:
+        only_stm32: whether the ports are those of an STM32; else nobody knows which there are.
+    """
+    names: dict[tuple[str, int], str] = {}
     for name, pin in given.items():
+        where = place_of(name)
+        if only_stm32 and f"P{where[0][-1]}{where[1]}" != name:
+            checker.problem((*path, name), "this platform has PA0 to PI15", at_key=True)
+        elif where in names:
+            checker.problem((*path, name), f"is {names[where]}, by another name", at_key=True)
+        names[where] = name
         place, peer = (*path, name, "peer"), pin["peer"]
         if checker.check_node_reference(place, peer) and peer not in checker.node_names:
             checker.problem(place, f"{peer!r} is a group: name one of its nodes")
@@ -89,6 +102,12 @@ class Pins:
             for number, (name, pin) in enumerate(options.items())
             if pin["direction"] == "in"
         }
+        self._held: list[Change] = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether a change is to be told in the next window."""
+        return bool(self._held)
 
     def take(self, message: Message) -> tuple[int, int, int] | str:
         """A message that tells a level.
@@ -108,8 +127,16 @@ class Pins:
             return f"{message.id} is dropped: the level of {name} is true or false"
         return number, message.at - self._start, int(level)
 
-    def say(self, changes: Iterable[Change]) -> list[Output]:
-        """What changes of levels tell."""
+    def say(self, changes: Iterable[Change], end: int) -> list[Output]:
+        """What changes of levels tell.
+
+        Args:
+            changes: those of a window, in order.
+            end: of the window, ns since power-on. What the last instruction does may bear that
+                time, which belongs to the next window already; it is held back until then.
+        """
+        known = [*self._held, *changes]
+        self._held = [change for change in known if change.at >= end]
         return [
             Output(
                 change.at + self._start,
@@ -119,7 +146,8 @@ class Pins:
                 None,
                 SIZE,
             )
-            for change in changes
+            for change in known
+            if change.at < end
         ]
 
 

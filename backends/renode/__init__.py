@@ -83,7 +83,7 @@ class Renode:
             problem_of=elf_problem if own else firmware_problem,
             needed=not platform.endswith(".resc"),
         )  # fmt: skip
-        pins.check_pins(value.get("gpio", {}), (*path, "gpio"), checker)
+        pins.check_pins(value.get("gpio", {}), (*path, "gpio"), checker, only_stm32=not own)
         check_surroundings(value, path, checker)
         if own and not platform.endswith((".repl", ".resc")):
             checker.problem(

@@ -11,7 +11,7 @@ from simcore.commands import Program
 from simcore.failure import CONNECTING, READYING, Phase
 
 from ..firmware.emulator import Emulator
-from .tool import FALLBACK
+from .tool import FALLBACK, KNOWN
 
 if TYPE_CHECKING:
     from simcore.federation import Federation
@@ -67,6 +67,16 @@ class RenodeEmulator(Emulator):
 
     def advise(self, phase: Phase, rule: str) -> str | None:
         """What the user may do when it has failed; see `Remote`."""
-        if phase in (CONNECTING, READYING):
+        if phase is CONNECTING and rule == "deadline":
+            return (
+                "Renode takes some seconds to start, and longer where many start at once: give it "
+                "a longer 'start_timeout'; a Renode that still does not connect cannot load what "
+                f"simcore has it load: {KNOWN}; {FALLBACK}"
+            )
+        if phase is CONNECTING:
             return FALLBACK
-        return super().advise(phase, rule)
+        if phase is READYING and rule == "participant-error":
+            return None  # Renode has said what it does not like
+        if rule in ("now", "output-time"):
+            return f"{KNOWN}; {FALLBACK}"
+        return super().advise(phase, rule) or (FALLBACK if phase is READYING else None)

@@ -16,6 +16,8 @@ PROGRAM = "renode"
 OLDEST = (1, 15, 3)
 """Before it, virtual time is counted in microseconds, or told wrongly."""
 
+KNOWN = "simcore was made for Renode 1.15.3 to 1.16.1"
+
 SOURCE = "get a release from https://github.com/renode/renode/releases"
 FALLBACK = "`implementation: qemu` and `native` run the same firmware without Renode"
 
