@@ -36,7 +36,9 @@ def find(given: str | None, base: Path) -> Path | str:
         file = base.absolute() / name
         if file.is_file() and os.access(file, os.X_OK):
             return file
-        problem = "is not executable" if file.is_file() else "is no program"
+        problem = "does not exist"
+        if file.exists():
+            problem = "is not executable" if file.is_file() else "is a directory"
         return f"{file}, which {said} names, {problem}: {SOURCE}; {FALLBACK}"
     found = shutil.which(name)
     if found is not None:
