@@ -13,6 +13,7 @@ from simcore.commands import SURROUNDINGS
 from simcore.plugins import Path
 
 from .build import changed
+from .uart import BAUD, DEFAULT
 
 if TYPE_CHECKING:
     from simcore.scenario.check import Checker
@@ -24,9 +25,6 @@ Form = Literal["native", "elf"]
 
 UARTS = ("usart1", "usart2", "usart3", "uart4", "uart5", "usart6")
 """Names of the UARTs of an STM32F405."""
-
-BAUD = 115200
-DEFAULT_UARTS: Mapping[str, Any] = {"usart2": {}}
 
 _FORMS: Mapping[Form, str] = {
     "native": "a program for this machine, for `implementation: native`",
@@ -144,7 +142,7 @@ def _shipped_elf(name: str) -> FilePath:
 
 def uarts_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """The key `uart`, or its default, in the order of `UARTS`: ties go by it, on every engine."""
-    given = options.get("uart", DEFAULT_UARTS)
+    given = options.get("uart", DEFAULT)
     known = [name for name in UARTS if name in given]
     return {name: given[name] for name in (*known, *(x for x in given if x not in UARTS))}
 
@@ -180,7 +178,7 @@ def check_keys(
         _check_firmware(value["firmware"], (*path, "firmware"), checker, form, problem_of)
     if value.get("config"):
         checker.problem((*path, "config"), "has no effect: firmware takes no config")
-    _check_uarts(value.get("uart", DEFAULT_UARTS), (*path, "uart"), checker, uarts)
+    _check_uarts(value.get("uart", DEFAULT), (*path, "uart"), checker, uarts)
 
 
 def _check_firmware(
@@ -237,6 +235,8 @@ def _check_uarts(
                 checker.problem((*place, "peer"), f"has no effect with 'mode: {mode}'")
         elif peer is None:
             checker.problem(place, "'mode: raw' needs a 'peer': the node that its lines go to")
+        elif peer in checker.members(str(path[1])):
+            checker.problem((*place, "peer"), f"{peer!r} would talk to itself: name another node")
         elif checker.check_node_reference((*place, "peer"), peer):
             if peer not in checker.node_names:
                 checker.problem((*place, "peer"), f"{peer!r} is a group: name one of its nodes")

@@ -56,9 +56,7 @@ SCHEMA: Mapping[str, Any] = {
 """Schema of the key `gpio`."""
 
 
-def check_pins(
-    given: Mapping[str, Any], path: Path, checker: Checker, *, only_stm32: bool
-) -> None:
+def check_pins(given: Mapping[str, Any], path: Path, checker: Checker, *, only_stm32: bool) -> None:
     """Report pins that are not there or twice, and peers that are no nodes.
 
     Args:

@@ -146,9 +146,7 @@ def _machine(federation: Federation, spec: NodeSpec) -> dict[str, Any]:
         note_inputs(federation, [platform], options)
         script = str(base.absolute() / platform)
     if "firmware" in options:
-        file = keys.firmware_of(options, "elf", base)
-        if not isinstance(file, FilePath):
-            file = keys.shipped() / "prebuilt" / f"{file}-stm32f4.elf"
+        file = keys.elf_of(options, base)
         note_file(federation, f"firmware of {spec.group}", file)
         elf = str(file)
     return {

@@ -26,6 +26,7 @@ WIDE = 110
 """Columns from which all figures of a flow fit on one line."""
 
 MOST_FLOWS, MOST_MEASUREMENTS, MOST_LINKS, MOST_FAULTS, MOST_LATE = 15, 20, 10, 10, 3
+MOST_WARNINGS = 3
 BUSY = 0.5
 """Utilisation above which a link is worth a look."""
 LOSSY = (3, 0.05)
@@ -55,6 +56,7 @@ def print_summary(
     _links(run, console)
     _faults(run, console)
     _outside(run, figures, console)
+    _warnings(run, console)
     _expectations(outcomes, console)
     _next(run, console)
 
@@ -288,6 +290,20 @@ def _outside(run: Run, figures: Metrics, console: Console) -> None:
         for link in _latest(run):
             _line(console, f"    {link}")
     if participants or windows:
+        console.print()
+
+
+def _warnings(run: Run, console: Console) -> None:
+    """What the log of the run warns of."""
+    try:
+        log = (run.path / "logs" / "simcore.log").read_text(encoding="utf-8")
+    except OSError:
+        return
+    found = [line.partition(": ")[2] for line in log.splitlines() if line.startswith("WARNING ")]
+    if found:
+        _line(console, ("Warnings", "bold"), f"   {len(found)}, in {run.path}/logs/simcore.log")
+        for text in dict.fromkeys(found[:MOST_WARNINGS]):
+            _line(console, (f"  {show.label(text)}", "yellow"))
         console.print()
 
 

@@ -124,6 +124,10 @@ WRONG = {
         "usart3: {mode: raw, peer: modem}}",
         "nodes.node.uart.usart3.peer: is the peer of usart2 already",
     ),
+    "itself": (
+        "firmware: meter\nuart: {usart2: {mode: raw, peer: node}}",
+        "nodes.node.uart.usart2.peer: 'node' would talk to itself: name another node",
+    ),
     "no UART": ("firmware: meter\nuart: {}", "nodes.node.uart: "),
     "an unknown UART": (
         "firmware: meter\nuart: {uart1: {}}",

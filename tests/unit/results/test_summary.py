@@ -203,6 +203,22 @@ def test_a_shared_medium_is_one_row(make_run, shared):
         assert len(rows) == 4
 
 
+def test_what_the_log_warns_of(make_run):
+    directory = make_run()
+    (directory / "logs").mkdir(exist_ok=True)
+    (directory / "logs" / "simcore.log").write_text(
+        "INFO simcore.time: 1ms grant a, 0 inputs\n"
+        "WARNING simcore: the tool: there is no cc; the prebuilt one is used\n"
+        "WARNING simcore.guard: [red]b\n"
+    )
+    rows = squeezed(summary(directory, width=500))
+    at = rows.index(f"Warnings 2, in {directory}/logs/simcore.log")
+    assert rows[at + 1 : at + 4] == [
+        "the tool: there is no cc; the prebuilt one is used", "[red]b", ""
+    ]  # fmt: skip
+    assert not any(row.startswith("Warnings") for row in squeezed(summary(make_run("quiet"))))
+
+
 def test_markup_and_control_characters_in_kinds_are_harmless(make_run):
     row = ("meter-0/1", "cloud", "[red]\x1b[2J\n", 1, 1, 2, "delivered", None, 1, 0, 0, 0)
     text = summary(make_run(messages=[row]))
