@@ -25,7 +25,7 @@ from firmware_devices import (
     run,
     without,
 )
-from outsiders import left_of
+from outsiders import left_of, until_none
 from renode_devices import (
     MS,
     options,
@@ -36,7 +36,7 @@ from renode_devices import (
     stand_in,
 )
 from renode_machine import PLATFORM, fake_only
-from support import Project
+from support import PATIENCE, Project
 
 __all__ = ["parrot", "project"]
 
@@ -281,14 +281,7 @@ def test_firmware_that_spins_only_takes_time(project: Project) -> None:
 def test_an_interrupt(project: Project) -> None:
     """Ctrl-C while a window does not end."""
     stand_in(project, trouble=f"hang@{20 * MS}")
-    project.write(
-        "models.py",
-        (project.path / "models.py").read_text().replace(
-            "def hub(node):",
-            "def hub(node):\n    yield node.sleep('15ms')\n"
-            "    with open(os.environ['READY'], 'w') as pipe:\n        pipe.write('reached')",
-        ),
-    )  # fmt: skip
+    _tell_when_it_is_under_way(project)
     with project.start("scenario.yaml", "--out", "run") as started:
         started.until("reached")
         started.send(signal.SIGINT)
@@ -296,6 +289,27 @@ def test_an_interrupt(project: Project) -> None:
     assert ended.code == 130, ended.err
     assert "results so far are in run (exit reason: interrupted)" in ended.err
     assert left_of(started.process.pid) == []
+
+
+def test_simcore_is_killed(project: Project) -> None:
+    """Its guard ends Renode, and removes what both have left."""
+    stand_in(project, trouble=f"hang@{20 * MS}")
+    _tell_when_it_is_under_way(project)
+    with project.start("scenario.yaml", "--out", "run") as started:
+        started.until("reached")
+        started.send(signal.SIGKILL)
+        started.process.wait(PATIENCE)
+        until_none(lambda: left_of(started.process.pid), "its processes are ended")
+
+
+def _tell_when_it_is_under_way(project: Project) -> None:
+    text = (project.path / "models.py").read_text()
+    text = text.replace(
+        "def hub(node):",
+        "def hub(node):\n    yield node.sleep('15ms')\n"
+        "    with open(os.environ['READY'], 'w') as pipe:\n        pipe.write('reached')",
+    )
+    project.write("models.py", text)
 
 
 # -- what it says ----------------------------------------------------------------------------------

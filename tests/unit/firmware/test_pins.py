@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from said import message
 from simcore_backends.firmware.frames import Change
+from simcore_backends.firmware.machine import MachineDialect
 from simcore_backends.firmware.pins import KIND, Pins, place_of
+from simcore_backends.firmware.record import DeviceLog
+
+from simcore.protocol.frames import ProtocolError
 
 MS = 1_000_000
 WIRED = {
@@ -17,8 +24,8 @@ WIRED = {
 }
 
 
-def told(payload: Any, source: str = "button", at: int = 7 * MS) -> Any:
-    found = message(source, 1, KIND, payload, at)
+def told(payload: Any, source: str = "button", at: int = 7 * MS, kind: str = KIND) -> Any:
+    found = message(source, 1, kind, payload, at)
     found.id = f"{source}/1"
     return found
 
@@ -84,3 +91,61 @@ def test_what_changes_as_a_window_ends_belongs_to_the_next() -> None:
     assert [each.at for each in later] == [100, 150]
     assert [each.at for each in pins.say([], 201)] == [200]
     assert not pins.busy
+
+
+# -- in the conversation with an emulator ----------------------------------------------------------
+
+
+def dialect_of(log: Path) -> MachineDialect:
+    run: Any = SimpleNamespace(
+        nodes={"dev": 0, "panel": 1, "button": 2}, hint=str, metrics={}, recorder=None
+    )
+    return MachineDialect(run, "dev", {"usart2": {}}, DeviceLog(log), 0, WIRED)
+
+
+def test_levels_and_bytes_of_one_window(tmp_path: Path) -> None:
+    dialect = dialect_of(tmp_path / "log")
+    dialect.begin_life(0)
+    messages = [
+        told({"pin": "PA0", "level": True}, at=MS),
+        told("x", "panel", 2 * MS, "say"),
+        told("nonsense", at=3 * MS),
+    ]
+    line = dialect.advance(1, 9 * MS, messages)
+    frame = json.loads(line)
+    assert list(frame) == ["type", "seq", "until", "inputs", "pins"]
+    assert frame["pins"] == [[1, MS, 1]] and len(frame["inputs"]) == 1
+    assert b" " not in line
+    done = b'{"type":"DONE","seq":1,"now":9000000,"pins":[[0,5,1],[0,9000000,0]]}'
+    read: Any = dialect.decode(done)
+    [said] = dialect.read(read, 0, 9 * MS).outputs
+    assert (said.at, said.destination, said.payload) == (5, "panel", '{"level":true,"pin":"PD12"}')
+    assert (tmp_path / "log").read_text() == (
+        "0.003000000 s: button/1 tells no level: its payload is not {pin: ..., level: ...}\n"
+    )
+    # The change as the window ended is told in the next one, in which nothing else happens.
+    assert json.loads(dialect.advance(2, 10 * MS, []))["pins"] == []
+    read = dialect.decode(b'{"type":"DONE","seq":2,"now":10000000}')
+    [said] = dialect.read(read, 9 * MS, 10 * MS).outputs
+    assert (said.at, said.payload) == (9 * MS, '{"level":false,"pin":"PD12"}')
+    read = dialect.decode(b'{"type":"DONE","seq":3,"now":11000000}')
+    assert dialect.read(read, 10 * MS, 11 * MS).outputs == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ("[[3,1,1]]", "there is no pin 3"),
+        ("[[0,1000001,1]]", "a pin changes at 1000001"),
+        ("[[0,5,1],[0,4,0]]", "a pin changes at 4: they must be in order"),
+    ],
+)
+def test_changes_that_cannot_be(tmp_path: Path, changes: str, told: str) -> None:
+    dialect = dialect_of(tmp_path / "log")
+    dialect.begin_life(0)
+    dialect.advance(1, MS, [])
+    read: Any = dialect.decode(
+        b'{"type":"DONE","seq":1,"now":1000000,"pins":%b}' % changes.encode()
+    )
+    with pytest.raises(ProtocolError, match=told):
+        dialect.read(read, 0, MS)
