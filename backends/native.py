@@ -68,7 +68,7 @@ class Native:
         config = {"uart": keys.uarts_of(spec.options)}
         make = maker(
             federation, spec.name, [spec.name], [str(program)], spec.options,
-            kind="reactive", config=config, advice=_advice,
+            kind="reactive", config=config, transport="stdio", advice=_advice,
             dialect=lambda: _answers(federation, spec.name),
         )  # fmt: skip
         return host(federation, spec, make)
@@ -101,7 +101,7 @@ def _advice(phase: Phase, rule: str) -> str | None:
             "the firmware does not come back: it has to sleep (hal_sleep_until) until something is "
             "due, and not to wait in a loop; if it computes that long, give it a longer 'timeout'"
         )
-    if phase is CONNECTING:
+    if phase is CONNECTING and rule != "start":
         return (
             "firmware for the host has to be built with simcore's port: "
             "make -C firmware native APP=NAME APP_SOURCES=..., see firmware/Makefile"

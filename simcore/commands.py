@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from simcore.launch import Child, Limits
+from simcore.protocol.pipes import Pipes
 from simcore.remote import Remote
 from simcore.units import duration, size
 
@@ -144,7 +144,7 @@ class Program:
     limits: Limits
     log_cap: int
 
-    def launch(self, environment: Mapping[str, str], stdio: socket.socket | None) -> Child:
+    def launch(self, environment: Mapping[str, str], stdio: Pipes | None) -> Child:
         """Start it; see `simcore.programs.Launcher`."""
         outside = self.federation.outside
         return Child.launch(
@@ -154,7 +154,7 @@ class Program:
             log=outside.log_of(self.name),
             guard=outside.guard,
             limits=self.limits,
-            stdio_socket=stdio,
+            stdio=stdio,
             log_cap=self.log_cap,
         )
 
@@ -168,6 +168,7 @@ def maker(
     *,
     kind: Kind,
     config: Mapping[str, Any],
+    transport: str = "unix",
     advice: Callable[[Phase, str], str | None] | None = None,
     dialect: Callable[[], Dialect] | None = None,
 ) -> Callable[[int], Remote]:
@@ -181,6 +182,7 @@ def maker(
         options: the keys, as written.
         kind: what it is granted.
         config: what it is handed.
+        transport: unless there is the key.
         advice: what its user may do when it fails; see `Remote`.
         dialect: makes the dialect of a life; see `Remote`.
     """
@@ -195,7 +197,7 @@ def maker(
             kind=kind,
             config=config,
             life=life,
-            transport=options.get("transport", "unix"),
+            transport=options.get("transport", transport),
             dialect=None if dialect is None else dialect(),
             advice=advice,
             **timeouts(options),

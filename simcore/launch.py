@@ -12,7 +12,6 @@ import errno
 import os
 import select
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,9 +21,11 @@ from typing import Literal, NamedTuple
 
 from simcore.errors import SimcoreError
 from simcore.guard import Guard
+from simcore.protocol.pipes import Pipes
 
 LOG_CAP = 8 << 20
 """Bytes that the log file of a child may have."""
+TOO_MANY_FILES = "simcore has too many files open: raise their limit (ulimit -n), or start fewer"
 _TERMINATION = 2.0
 """Seconds from SIGTERM to SIGKILL, at most."""
 _TAIL = 1 << 16
@@ -136,7 +137,7 @@ class Child:
         log: Path,
         guard: Guard,
         limits: Limits | None = None,
-        stdio_socket: socket.socket | None = None,
+        stdio: Pipes | None = None,
         log_cap: int = LOG_CAP,
     ) -> Child:
         """Start a program; returns at once.
@@ -149,8 +150,8 @@ class Child:
             log: the file that its output is appended to.
             guard: ends it when simcore cannot.
             limits: what it may use.
-            stdio_socket: its standard input and output; without, it has an empty input, and its
-                output goes to the log. The caller closes it.
+            stdio: its standard input and output; without, it has an empty input, and its output
+                goes to the log. The caller closes them.
             log_cap: bytes that the log may have.
 
         Raises:
@@ -170,14 +171,15 @@ class Child:
                 executable="/bin/sh" if shell else program,
                 cwd=directory,
                 env={**environment, **guard.environment},
-                stdin=subprocess.DEVNULL if stdio_socket is None else stdio_socket.fileno(),
-                stdout=file if stdio_socket is None else stdio_socket.fileno(),
+                stdin=subprocess.DEVNULL if stdio is None else stdio.receiving,
+                stdout=file if stdio is None else stdio.sending,
                 stderr=file,
                 start_new_session=True,
             )
         except OSError as error:
             reason = "exec_format" if error.errno == errno.ENOEXEC else "no_resources"
-            raise LaunchError(reason, f"{command[0]} cannot be started: {error}") from error
+            why = TOO_MANY_FILES if error.errno == errno.EMFILE else error
+            raise LaunchError(reason, f"{command[0]} cannot be started: {why}") from error
         finally:
             os.close(file)
         guard.group(process.pid)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from simcore.launch import Status
+from simcore.protocol.pipes import Pipes
 
 
 class Running(Protocol):
@@ -42,12 +42,12 @@ class Launcher(Protocol):
     def command(self) -> Sequence[str]:
         """What is started, for the record: program and arguments."""
 
-    def launch(self, environment: Mapping[str, str], stdio: socket.socket | None) -> Running:
+    def launch(self, environment: Mapping[str, str], stdio: Pipes | None) -> Running:
         """Start it.
 
         Args:
             environment: what it has to find in its environment, beside all else.
-            stdio: its standard input and output, if that is how it is spoken with.
+            stdio: its side of the pipes, if it is spoken with over its standard input and output.
 
         Raises:
             LaunchError: it cannot be started.

@@ -1,4 +1,4 @@
-"""A participant outside simcore: a program that speaks the protocol over a socket.
+"""A participant outside simcore: a program that speaks the protocol.
 
 What starts the program is the backend's business (a process, a container); here is what all of
 them share: letting it in, the exchange of ADVANCE and DONE, its end, and the one report of
@@ -8,7 +8,7 @@ Ctrl-C and after the program's death.
 
 from __future__ import annotations
 
-import socket
+import errno
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -27,7 +27,7 @@ from simcore.failure import (
     Phase,
     report,
 )
-from simcore.launch import LaunchError
+from simcore.launch import TOO_MANY_FILES, LaunchError
 from simcore.message import Message
 from simcore.participant import Kind, NetworkDone, Participant
 from simcore.programs import Launcher, Running
@@ -40,6 +40,7 @@ from simcore.protocol.channel import (
     LineTooLong,
 )
 from simcore.protocol.frames import MAX_LINE, ProtocolError, encode
+from simcore.protocol.pipes import Pipes
 from simcore.protocol.service import Done
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Remote(Participant):
         if dialect is None and kind == "network":
             dialect = NetworkAnswers()
         self._dialect: Dialect = dialect or Answers(kind, nodes, federation.nodes, federation.hint)
-        self._stdio: socket.socket | None = None
+        self._stdio: Pipes | None = None
         self._channel: Channel | None = None
         self._seq = 0
         self._since = 0
@@ -138,22 +139,24 @@ class Remote(Participant):
             ParticipantError: it cannot be started.
         """
         listener = self.outside.listener
-        stdio: socket.socket | None = None
-        address = "stdio"
-        if self._transport == "stdio":
-            self._stdio, stdio = socket.socketpair()
-        else:
-            address = listener.address(self._transport)
+        stdio: Pipes | None = None
+        over_stdio = self._transport == "stdio"
         environment = {
-            "SIMCORE_ADDRESS": address,
+            "SIMCORE_ADDRESS": "stdio" if over_stdio else listener.address(self._transport),
             "SIMCORE_TOKEN": listener.expect(self.name),
             "SIMCORE_NAME": self.name,
         }
         self.outside.enter(self)
         try:
+            if over_stdio:
+                self._stdio, stdio = Pipes.pair()
             self.running = self.launcher.launch(environment, stdio)
         except LaunchError as error:
             self._fail("start", f"{self.name} cannot be started: {error}")
+        except OSError as error:
+            if error.errno != errno.EMFILE:
+                raise
+            self._fail("start", f"{self.name} cannot be started: {TOO_MANY_FILES}")
         finally:
             if stdio is not None:
                 stdio.close()

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from support import PATIENCE, ROOT, require, unavailable
 from simcore.protocol.channel import Channel, ChannelClosed
 from simcore.protocol.frames import Init, Shutdown, encode
 from simcore.protocol.listener import Listener
+from simcore.protocol.pipes import Pipes
 
 SOURCES = ROOT / "backends" / "qemu"
 PREBUILT = SOURCES / "prebuilt" / "plugin-x86_64-linux.so"
@@ -146,11 +147,12 @@ def start(
     more: Sequence[str] = (),
     name: str = "m",
     environment: dict[str, str] | None = None,
+    stdio: Pipes | None = None,
 ) -> Iterator[tuple[subprocess.Popen[bytes], Listener, Path]]:
     """QEMU as simcore starts it, before it has said HELLO."""
     listener = Listener(folder)
     around = {
-        **os.environ, "SIMCORE_ADDRESS": listener.address("unix"),
+        **os.environ, "SIMCORE_ADDRESS": "stdio" if stdio else listener.address("unix"),
         "SIMCORE_TOKEN": listener.expect(name), "SIMCORE_NAME": name,
     }  # fmt: skip
     around.update(environment or {})
@@ -165,7 +167,11 @@ def start(
         "-serial", "null", "-serial", "chardev:simcore0", "-serial", "chardev:simcore1", *more,
     ]  # fmt: skip
     with log.open("wb") as sink:
-        process = subprocess.Popen(command, env=around, stdin=subprocess.DEVNULL, stderr=sink)
+        process = subprocess.Popen(
+            command, env=around, stderr=sink,
+            stdin=stdio.receiving if stdio else subprocess.DEVNULL,
+            stdout=stdio.sending if stdio else None,
+        )  # fmt: skip
     try:
         yield process, listener, log
     finally:
@@ -175,10 +181,18 @@ def start(
 
 
 @contextmanager
-def machine(module: Path, folder: Path, shift: int = 3, **options: Any) -> Iterator[Machine]:
+def machine(
+    module: Path, folder: Path, shift: int = 3, transport: str = "stdio", **options: Any
+) -> Iterator[Machine]:
     """A machine that is ready for its first window."""
-    with start(module, folder, shift=shift, **options) as (process, listener, log):
-        channel = listener.accept("m", PATIENCE)
+    ours, theirs = Pipes.pair()
+    stdio = theirs if transport == "stdio" else None
+    with (
+        closing(ours),
+        start(module, folder, shift=shift, stdio=stdio, **options) as (process, listener, log),
+    ):
+        theirs.close()
+        channel = listener.admit(ours, "m", PATIENCE) if stdio else listener.accept("m", PATIENCE)
         try:
             it = Machine(channel, process, shift, log)
             ready = it.init()

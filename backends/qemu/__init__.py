@@ -101,7 +101,7 @@ class Qemu:
             tolerance = (1 << shift) - 1
             dialect = MachineDialect(federation, spec.name, uarts, log, tolerance)
             return QemuEmulator(
-                federation, spec.name, [spec.name], program, life=life,
+                federation, spec.name, [spec.name], program, life=life, transport="stdio",
                 self_test=test, machine=dialect, **timeouts(options),
             )  # fmt: skip
 

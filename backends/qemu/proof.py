@@ -62,6 +62,7 @@ class SelfTest:
             [],
             program_of(federation, name, words, {}),
             kind="free_running",
+            transport="stdio",
             dialect=self._dialect,
             recorded=False,
             advice=lambda phase, rule: _advice(board),

@@ -5,6 +5,7 @@
 #include "wire.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -26,7 +27,7 @@ enum {
     ENTRY_BYTES = 64,          /* an output's frame and its first byte, or a lost byte */
 };
 
-static int sock = -1;
+static int in = -1, out = -1; /* two pipes, or twice the same socket */
 static volatile int exit_code = GONE; /* what it means if the connection ends now */
 
 /* Static, for memory that is not used costs nothing. */
@@ -44,7 +45,7 @@ static int64_t last_at = -1;
  * runs it reads, at the end of a window. This one sleeps until the connection ends. */
 static void *watch(void *unused)
 {
-    struct pollfd end = {.fd = sock, .events = POLLRDHUP};
+    struct pollfd end = {.fd = in, .events = POLLRDHUP}; /* a pipe tells its end unasked */
     while (poll(&end, 1, -1) < 0 && errno == EINTR)
         ;
     _exit(exit_code);
@@ -67,7 +68,7 @@ static void start_watching(void)
 void wire_send(const char *text, int length)
 {
     while (length > 0) {
-        ssize_t sent = send(sock, text, (size_t)length, MSG_NOSIGNAL);
+        ssize_t sent = write(out, text, (size_t)length);
         if (sent < 0 && errno != EINTR)
             _exit(exit_code);
         if (sent > 0) {
@@ -103,7 +104,7 @@ void refuse(const char *format, ...)
     make_plain(why);
     fprintf(stderr, "simcore: %s\n", why);
     exit_code = REFUSED;
-    if (sock >= 0)
+    if (out >= 0)
         wire_send(frame, snprintf(frame, sizeof frame, "{\"type\":\"ERROR\",\"message\":\"%s\"}\n", why));
     _exit(REFUSED);
 }
@@ -141,7 +142,7 @@ cursor wire_line(void)
         looked = filled;
         if (filled > LINE_MAX_BYTES)
             refuse("a line from simcore has more than %d bytes", LINE_MAX_BYTES);
-        ssize_t count = recv(sock, line + filled, sizeof line - filled, 0);
+        ssize_t count = read(in, line + filled, sizeof line - filled);
         if (count == 0 || (count < 0 && errno != EINTR))
             _exit(exit_code);
         if (count > 0)
@@ -227,21 +228,44 @@ static void say_hello(const char *token, const char *name)
     wire_send(hello, (int)(at - hello));
 }
 
-void wire_open(void)
+/* QEMU and its libraries may read and print: not on the wire. */
+static void take_stdio(void)
 {
-    const char *address = getenv("SIMCORE_ADDRESS"), *token = getenv("SIMCORE_TOKEN");
-    const char *name = getenv("SIMCORE_NAME");
+    int receive = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int answer = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (receive < 0 || answer < 0 || nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 ||
+        dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+        refuse("cannot speak over standard input and output: %s", strerror(errno));
+    close(nothing);
+    in = receive;
+    out = answer;
+}
+
+static void take_socket(const char *address)
+{
     struct sockaddr_un peer = {.sun_family = AF_UNIX};
-    if (!address || !token || !name)
-        refuse("SIMCORE_ADDRESS, SIMCORE_TOKEN and SIMCORE_NAME are not all in the environment: "
-               "this module is loaded by simcore");
     if (strncmp(address, "unix:", 5) || strlen(address + 5) >= sizeof peer.sun_path)
-        refuse("SIMCORE_ADDRESS has to be unix:PATH, not %s", address);
+        refuse("SIMCORE_ADDRESS has to be unix:PATH or stdio, not %s", address);
     strcpy(peer.sun_path, address + 5);
     int connecting = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (connecting < 0 || connect(connecting, (struct sockaddr *)&peer, sizeof peer))
         refuse("cannot connect to %s: %s", address, strerror(errno));
-    sock = connecting;
+    in = out = connecting;
+}
+
+void wire_open(void)
+{
+    const char *address = getenv("SIMCORE_ADDRESS"), *token = getenv("SIMCORE_TOKEN");
+    const char *name = getenv("SIMCORE_NAME");
+    if (!address || !token || !name)
+        refuse("SIMCORE_ADDRESS, SIMCORE_TOKEN and SIMCORE_NAME are not all in the environment: "
+               "this module is loaded by simcore");
+    signal(SIGPIPE, SIG_IGN); /* as QEMU has it, but when is QEMU's affair */
+    if (strcmp(address, "stdio"))
+        take_socket(address);
+    else
+        take_stdio();
     say_hello(token, name);
     start_watching();
 }

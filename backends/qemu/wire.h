@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The connection to simcore: frames are JSON lines on a Unix socket, as docs/protocol.md has them. */
+ * The connection to simcore: frames are JSON lines, as docs/protocol.md has them, on QEMU's standard
+ * input and output or on a Unix socket. */
 #ifndef SIMCORE_WIRE_H
 #define SIMCORE_WIRE_H
 

@@ -22,6 +22,7 @@ from simcore.guard import Guard
 from simcore.launch import Child
 from simcore.private import PrivateDirectory
 from simcore.protocol.channel import SLICE, Channel, DeadlinePassed
+from simcore.protocol.pipes import Pipes
 
 
 class Ground:
@@ -70,7 +71,7 @@ class Door:
         self._plan = plan
         self._number = ground.number()
         self._listening: socket.socket | None = None
-        self._stdio: socket.socket | None = None
+        self._stdio: Pipes | None = None
 
     def launch(self) -> None:
         """Start the program.
@@ -79,10 +80,10 @@ class Door:
             LaunchError: it cannot be started.
         """
         plan, path = self._plan, self._ground.directory.path
-        theirs: socket.socket | None = None
+        theirs: Pipes | None = None
         address = "stdio"
         if plan.transport == "stdio":
-            self._stdio, theirs = socket.socketpair()
+            self._stdio, theirs = Pipes.pair()
         else:
             address = self._listen()
         environment = {
@@ -102,7 +103,7 @@ class Door:
                 directory=plan.directory,
                 log=path / f"{self._number}.log",
                 guard=self._ground.guard,
-                stdio_socket=theirs,
+                stdio=theirs,
             )
         finally:
             if theirs is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import socket
 import struct
 import termios
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from simcore.protocol.channel import Channel
+from simcore.protocol.pipes import Pipes
 
 _TAKEN = 2.0
 """Seconds that a program has for taking a piece before the next one follows."""
@@ -76,16 +76,20 @@ def send(
 
 def _wait_until_taken(channel: Channel) -> None:
     """Wait until the program has read what was sent, as far as the kernel tells."""
-    with socket.socket(fileno=os.dup(channel.fileno())) as sock:
-        if sock.family != socket.AF_UNIX:
-            time.sleep(_UNKNOWABLE)
-            return
-        deadline = time.monotonic() + _TAKEN
-        while _untaken(sock) and time.monotonic() < deadline:
-            time.sleep(0.0005)
+    stream = channel.stream
+    if isinstance(stream, Pipes):
+        file, request = stream.sending, termios.FIONREAD
+    elif stream.family == socket.AF_UNIX:
+        file, request = stream.fileno(), termios.TIOCOUTQ
+    else:
+        time.sleep(_UNKNOWABLE)
+        return
+    deadline = time.monotonic() + _TAKEN
+    while _untaken(file, request) and time.monotonic() < deadline:
+        time.sleep(0.0005)
 
 
-def _untaken(sock: socket.socket) -> int:
+def _untaken(file: int, request: int) -> int:
     """Bytes that the other side has not read yet."""
-    count: int = struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0" * 4))[0]
+    count: int = struct.unpack("i", fcntl.ioctl(file, request, b"\0" * 4))[0]
     return count

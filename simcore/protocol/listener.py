@@ -21,6 +21,7 @@ from pathlib import Path
 from simcore.errors import UsageError
 from simcore.protocol.channel import SLICE, Channel, ChannelError, DeadlinePassed, Idle
 from simcore.protocol.frames import MAX_HELLO, Error, Hello, ProtocolError, decode_hello, encode
+from simcore.protocol.pipes import Pipes
 
 HELLO_S = 5.0
 """Seconds that a peer has for its HELLO once it is connected."""
@@ -145,15 +146,15 @@ class Listener:
         return self._ready.pop(name)
 
     def admit(
-        self, sock: socket.socket, name: str, deadline_s: float, idle: Idle | None = None
+        self, pipes: Pipes, name: str, deadline_s: float, idle: Idle | None = None
     ) -> Channel:
-        """As `accept`, on a socket that is connected already (stdin and stdout of a child).
+        """As `accept`, on pipes that are connected already (stdin and stdout of a child).
 
         Raises:
             ChannelError: it closed the connection, or did not say HELLO in time.
             ProtocolError: it is not who is expected.
         """
-        channel = Channel(sock, name)
+        channel = Channel(pipes, name)
         try:
             hello = decode_hello(channel.receive(deadline_s, MAX_HELLO, idle))
             if self._known(hello) != name:

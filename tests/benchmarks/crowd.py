@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from simcore.federation import Federation
     from simcore.launch import Child, Status
     from simcore.node import Node
+    from simcore.protocol.pipes import Pipes
     from simcore.scenario.model import NodeSpec
 
 
@@ -59,19 +60,21 @@ class Process:
     def __init__(self, federation: Federation) -> None:
         self._federation = federation
         self._child: Child | None = None
-        self._orders: socket.socket | None = None
+        self._orders: Pipes | None = None
 
-    def launch(self, environment: Mapping[str, str], stdio: socket.socket | None) -> Member:
+    def launch(self, environment: Mapping[str, str], stdio: Pipes | None) -> Member:
         """Tell the process, once it is there, of one more."""
         if self._child is None or self._orders is None:
-            self._orders, theirs = socket.socketpair()
-            with theirs:
-                self._child = self._start(theirs)
+            from simcore.protocol.pipes import Pipes
+
+            self._orders, theirs = Pipes.pair()
+            self._child = self._start(theirs)
+            theirs.close()
         keys = ("SIMCORE_ADDRESS", "SIMCORE_TOKEN", "SIMCORE_NAME")
-        self._orders.sendall(" ".join(environment[key] for key in keys).encode() + b"\n")
+        self._orders.send(" ".join(environment[key] for key in keys).encode() + b"\n")
         return Member(self._child)
 
-    def _start(self, stdio: socket.socket) -> Child:
+    def _start(self, stdio: Pipes) -> Child:
         from pathlib import Path
 
         from simcore.launch import Child
@@ -83,7 +86,7 @@ class Process:
             directory=Path(__file__).parent,
             log=outside.log_of("crowd"),
             guard=outside.guard,
-            stdio_socket=stdio,
+            stdio=stdio,
         )
 
 

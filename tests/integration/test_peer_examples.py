@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from simcore.protocol import frames
 from simcore.protocol.channel import Channel
 from simcore.protocol.frames import Advance, Init, Input, Shutdown, encode
 from simcore.protocol.listener import Listener
+from simcore.protocol.pipes import Pipes
 from simcore.protocol.schema import wire_schema
 
 EXAMPLES = ROOT / "scenarios" / "participants"
@@ -80,8 +80,8 @@ def started(
         "SIMCORE_ADDRESS": "stdio" if transport == "stdio" else listener.address(transport),
     }
     if transport == "stdio":
-        ours, theirs = socket.socketpair()
-        options = {"stdin": theirs, "stdout": theirs}
+        ours, theirs = Pipes.pair()
+        options = {"stdin": theirs.receiving, "stdout": theirs.sending}
     process = subprocess.Popen(command, env=environment, **options)
     channel = None
     try:

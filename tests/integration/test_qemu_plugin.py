@@ -89,8 +89,9 @@ def as_known(it: Machine) -> bool:
 # -- the timeline ----------------------------------------------------------------------------------
 
 
-def test_the_known_timeline(module: Path, tmp_path: Path):
-    with machine(module, tmp_path, timeline.SHIFT) as it:
+@pytest.mark.parametrize("transport", ["unix", "stdio"])
+def test_the_known_timeline(transport: str, module: Path, tmp_path: Path):
+    with machine(module, tmp_path, timeline.SHIFT, transport) as it:
         run_timeline(it)
         assert as_known(it), it.history
         assert it.fault is None
@@ -402,15 +403,19 @@ def test_much_input(module: Path, tmp_path: Path):
 # -- ends ------------------------------------------------------------------------------------------
 
 
-def test_the_machine_ends_with_simcore(module: Path, tmp_path: Path):
-    with machine(module, tmp_path) as it:
+@pytest.mark.parametrize("transport", ["unix", "stdio"])
+def test_the_machine_ends_with_simcore(transport: str, module: Path, tmp_path: Path):
+    with machine(module, tmp_path, transport=transport) as it:
         it.advance(MS)
         it.channel.close()
         assert it.process.wait(PATIENCE) == 1
 
 
-def test_the_machine_ends_with_simcore_in_the_middle_of_a_window(module: Path, tmp_path: Path):
-    with machine(module, tmp_path) as it:
+@pytest.mark.parametrize("transport", ["unix", "stdio"])
+def test_the_machine_ends_with_simcore_in_the_middle_of_a_window(
+    transport: str, module: Path, tmp_path: Path
+):
+    with machine(module, tmp_path, transport=transport) as it:
         it.run([6 * MS, 7 * MS], [(0, 6 * MS, 1, b"\xf4")])
         # An hour of the firmware's, some hours of ours.
         it.channel.send(b'{"type":"ADVANCE","seq":3,"until":3600000000000,"inputs":[]}\n', PATIENCE)
@@ -429,6 +434,14 @@ def test_a_signal_ends_the_machine_at_once(module: Path, tmp_path: Path):
         it.advance(MS)
         it.process.terminate()
         assert it.process.wait(PATIENCE) == -signal.SIGTERM
+
+
+def test_what_qemu_prints_goes_to_the_log(module: Path, tmp_path: Path):
+    with machine(module, tmp_path) as it:
+        files = Path(f"/proc/{it.process.pid}/fd")
+        assert (files / "0").readlink() == Path("/dev/null")
+        assert (files / "1").readlink() == (files / "2").readlink() == it.log.resolve()
+        it.shut_down()
 
 
 def test_it_says_goodbye(module: Path, tmp_path: Path):
@@ -534,8 +547,8 @@ def refusal(module: Path, folder: Path, **options: Any) -> str:
         ({"environment": {"SIMCORE_TOKEN": ""}}, "this module is loaded by simcore"),
         ({"environment": {"SIMCORE_NAME": ""}}, "this module is loaded by simcore"),
         ({"environment": {"SIMCORE_ADDRESS": ""}}, "this module is loaded by simcore"),
-        ({"environment": {"SIMCORE_ADDRESS": "stdio"}}, "has to be unix:PATH, not stdio"),
-        ({"environment": {"SIMCORE_ADDRESS": "unix:/" + "x" * 200}}, "has to be unix:PATH"),
+        ({"environment": {"SIMCORE_ADDRESS": "udp:1"}}, "has to be unix:PATH or stdio, not udp:1"),
+        ({"environment": {"SIMCORE_ADDRESS": "unix:/" + "x" * 200}}, "has to be unix:PATH or"),
         ({"environment": {"SIMCORE_ADDRESS": "unix:/nowhere"}}, "cannot connect to unix:/nowhere"),
     ],
     ids=str,

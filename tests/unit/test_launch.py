@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import stat
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pipe_end import PipeEnd
 
 from simcore.ending import Proc
 from simcore.guard import Guard
@@ -45,12 +45,11 @@ class Launcher:
     def python(self, program: str, **options: Any) -> Child:
         return self(sys.executable, "-c", program, **options)
 
-    def heard(self, program: str, **options: Any) -> tuple[Child, socket.socket]:
+    def heard(self, program: str, **options: Any) -> tuple[Child, PipeEnd]:
         """A Python program whose standard input and output we have the other end of."""
-        ours, theirs = socket.socketpair()
-        ours.settimeout(PATIENCE)
-        with theirs:
-            child = self.python(program, stdio_socket=theirs, **options)
+        theirs, ours = PipeEnd.pair()
+        child = self.python(program, stdio=theirs, **options)
+        theirs.close()
         return child, ours
 
 
@@ -130,7 +129,7 @@ def test_the_tail_of_a_log_is_made_fit_to_read(launch: Launcher) -> None:
     assert child.tail() == []
 
 
-def test_standard_input_and_output_may_be_one_socket(launch: Launcher) -> None:
+def test_standard_input_and_output_may_be_pipes(launch: Launcher) -> None:
     child, ours = launch.heard(
         "import sys; sys.stderr.write('log'); sys.stdout.write(input()[::-1])"
     )

@@ -1,17 +1,19 @@
 """The rules that simcore holds a participant's answers against, frame by frame.
 
-The participant is the test itself, at the other end of a socket pair: between `begin` and `finish`
+The participant is the test itself, at the other end of two pipes: between `begin` and `finish`
 it reads what simcore sent and writes what it likes.
 """
 
 from __future__ import annotations
 
+import errno
 import json
-import socket
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+from pipe_end import PipeEnd
 from worlds import PLUGINS, both, world
 
 from simcore import Fate, Federation, Message
@@ -21,12 +23,13 @@ from simcore.launch import Status
 from simcore.participant import Delivery, NetworkDone
 from simcore.protocol import frames
 from simcore.protocol.frames import ProtocolError
+from simcore.protocol.pipes import Pipes
 from simcore.protocol.service import Done, Measure, Output
 from simcore.remote import Remote
 
 
 class Line:
-    """The other end: a program that is not there, but for its socket."""
+    """The other end: a program that is not there, but for its side of the pipes."""
 
     pid = None
     command = ("scripted",)
@@ -36,11 +39,10 @@ class Line:
         self.killed = False
         self.state = Status("running")
 
-    def launch(self, environment: Mapping[str, str], stdio: socket.socket | None) -> Line:
+    def launch(self, environment: Mapping[str, str], stdio: Pipes | None) -> Line:
         assert stdio is not None
-        self.socket = stdio.dup()
-        self.socket.settimeout(10)
-        self.file = self.socket.makefile("rb")
+        self.end = PipeEnd.of(stdio)
+        self.file = self.end.reader()
         token, name = environment["SIMCORE_TOKEN"], environment["SIMCORE_NAME"]
         assert environment["SIMCORE_ADDRESS"] == "stdio"
         self.write({"type": "HELLO", "protocol": 1, "token": token, "name": name})
@@ -49,7 +51,7 @@ class Line:
         return self
 
     def write(self, *frames: Mapping[str, Any]) -> None:
-        self.socket.sendall(b"".join(json.dumps(each).encode() + b"\n" for each in frames))
+        self.end.sendall(b"".join(json.dumps(each).encode() + b"\n" for each in frames))
 
     def read(self) -> Any:
         return json.loads(self.file.readline())
@@ -75,7 +77,7 @@ class Line:
         if not self.killed:
             self.killed = True
             self.file.close()
-            self.socket.close()
+            self.end.close()
         return self.state
 
 
@@ -192,6 +194,19 @@ def test_participant_that_cannot_begin(federation: Federation) -> None:
         remote.ready(0)
     assert caught.value.rule == "participant-error"
     assert "    expired\n    yesterday\n" in str(caught.value)
+
+
+def test_no_files_left_to_open(federation: Federation, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left() -> tuple[int, int]:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "pipe", none_left)
+    remote = Remote(federation, "prober", ["b"], Line({}), transport="stdio")
+    why = "prober cannot be started: simcore has too many files open: raise their limit"
+    with pytest.raises(ParticipantError, match=why) as caught:
+        remote.launch()
+    assert caught.value.rule == "start"
+    remote.kill()
 
 
 # -- what is exchanged
@@ -333,7 +348,7 @@ def test_error_between_two_exchanges_is_heard(federation: Federation) -> None:
     answer(remote, line, 5)
     line.write({"type": "ERROR", "message": "power failure"})
     line.file.close()
-    line.socket.close()
+    line.end.close()
     with pytest.raises(ParticipantError, match="prober: power failure") as caught:
         answer(remote, line, 6)
     assert caught.value.rule == "participant-error"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from simcore.protocol import frames
 from simcore.protocol.channel import Channel
 from simcore.protocol.frames import Advance, Init, Input, Shutdown, encode
 from simcore.protocol.listener import Listener
+from simcore.protocol.pipes import Pipes
 
 
 class Device:
@@ -104,10 +104,10 @@ def device(program: Path, folder: Path, transport: str = "unix") -> Iterator[Dev
         "SIMCORE_ADDRESS": "stdio" if transport == "stdio" else listener.address(transport),
     }
     log = folder / "log"
-    ours, theirs = socket.socketpair()
+    ours, theirs = Pipes.pair()
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            [program], env=environment, stdin=theirs, stdout=theirs, stderr=sink
+            [program], env=environment, stdin=theirs.receiving, stdout=theirs.sending, stderr=sink
         )
     theirs.close()
     channel = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from simcore.protocol import frames
 from simcore.protocol.channel import Channel
 from simcore.protocol.frames import Advance, Init, Input, encode
 from simcore.protocol.listener import Listener
+from simcore.protocol.pipes import Pipes
 
 
 @dataclass
@@ -59,7 +59,7 @@ def child(
     """Start a participant; its command is one for Python."""
     listener = Listener(folder)
     stdio = transport == "stdio"
-    ours, theirs = socket.socketpair()
+    ours, theirs = Pipes.pair()
     process = subprocess.Popen(
         [sys.executable, *command],
         env={
@@ -69,8 +69,8 @@ def child(
             "SIMCORE_ADDRESS": "stdio" if stdio else listener.address(transport),
             **environment,
         },
-        stdin=theirs if stdio else subprocess.DEVNULL,
-        stdout=theirs if stdio else subprocess.PIPE,
+        stdin=theirs.receiving if stdio else subprocess.DEVNULL,
+        stdout=theirs.sending if stdio else subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=folder,
     )

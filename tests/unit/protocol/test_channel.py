@@ -1,4 +1,4 @@
-"""The channel: lines over a socket, each wait with an end."""
+"""The channel: lines over a socket or two pipes, each wait with an end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
+from pipe_end import PipeEnd
 from support import PATIENCE
 
 from simcore.protocol.channel import (
@@ -18,13 +19,20 @@ from simcore.protocol.channel import (
     LineTooLong,
 )
 from simcore.protocol.frames import MAX_LINE
+from simcore.protocol.pipes import Pipes
+
+End = socket.socket | PipeEnd
 
 
 @contextmanager
-def pair(kind: str = "unix") -> Iterator[tuple[Channel, socket.socket]]:
+def pair(kind: str) -> Iterator[tuple[Channel, End]]:
     """A channel, and the participant's end of it."""
+    ours: socket.socket | Pipes
+    theirs: End
     if kind == "unix":
         ours, theirs = socket.socketpair()
+    elif kind == "stdio":
+        ours, theirs = PipeEnd.pair()
     else:
         with socket.create_server(("127.0.0.1", 0)) as server:
             theirs = socket.create_connection(server.getsockname())
@@ -37,7 +45,12 @@ def pair(kind: str = "unix") -> Iterator[tuple[Channel, socket.socket]]:
         channel.close()
 
 
-@pytest.mark.parametrize("kind", ["unix", "tcp"])
+every_kind = pytest.mark.parametrize("kind", ["unix", "tcp", "stdio"])
+told = pytest.mark.parametrize("kind", ["unix", "stdio"])
+"""Where the kernel holds little back, tells half an end from an end, and keeps last words."""
+
+
+@every_kind
 def test_lines_go_both_ways(kind: str) -> None:
     with pair(kind) as (channel, theirs):
         channel.send(b"one\n", PATIENCE)
@@ -47,14 +60,16 @@ def test_lines_go_both_ways(kind: str) -> None:
         assert channel.surplus == b""
 
 
-def test_an_empty_line_is_a_line() -> None:
-    with pair() as (channel, theirs):
+@every_kind
+def test_an_empty_line_is_a_line(kind: str) -> None:
+    with pair(kind) as (channel, theirs):
         theirs.sendall(b"\n")
         assert channel.receive(PATIENCE) == b""
 
 
-def test_what_comes_unasked_is_kept_and_can_be_seen() -> None:
-    with pair() as (channel, theirs):
+@every_kind
+def test_what_comes_unasked_is_kept_and_can_be_seen(kind: str) -> None:
+    with pair(kind) as (channel, theirs):
         theirs.sendall(b"one\ntwo\nthr")
         assert channel.receive(PATIENCE) == b"one"
         assert channel.surplus == b"two\nthr"
@@ -64,9 +79,10 @@ def test_what_comes_unasked_is_kept_and_can_be_seen() -> None:
         assert channel.surplus == b""
 
 
-def test_a_line_may_come_in_parts() -> None:
+@every_kind
+def test_a_line_may_come_in_parts(kind: str) -> None:
     """Each part is sent when the channel has taken the one before."""
-    with pair() as (channel, theirs):
+    with pair(kind) as (channel, theirs):
         parts = [b"\xc3", b"\xa9", b"", b"x\n"]
 
         def idle() -> None:
@@ -86,9 +102,10 @@ def test_a_buffer_from_before_is_read_first() -> None:
     channel.close()
 
 
+@every_kind
 @pytest.mark.parametrize("size", [2**14 - 2, 2**14 - 1, 2**14, 2**18, MAX_LINE])
-def test_long_lines_go_both_ways(size: int) -> None:
-    with pair() as (channel, theirs):
+def test_long_lines_go_both_ways(kind: str, size: int) -> None:
+    with pair(kind) as (channel, theirs):
         line = b"x" * size + b"\n"
         echo = threading.Thread(target=_echo, args=(theirs, len(line)))
         echo.start()
@@ -97,17 +114,18 @@ def test_long_lines_go_both_ways(size: int) -> None:
         echo.join(PATIENCE)
 
 
-def _echo(sock: socket.socket, size: int) -> None:
+def _echo(sock: End, size: int) -> None:
     data = bytearray()
     while len(data) < size:
         data += sock.recv(2**20)
     sock.sendall(data)
 
 
+@every_kind
 @pytest.mark.parametrize("limit", [10, 4096, MAX_LINE])
-def test_a_line_above_the_limit_is_refused_and_one_at_it_is_not(limit: int) -> None:
+def test_a_line_above_the_limit_is_refused_and_one_at_it_is_not(kind: str, limit: int) -> None:
     for size in (limit, limit + 1):
-        with pair() as (channel, theirs):
+        with pair(kind) as (channel, theirs):
             sender = threading.Thread(target=_send_what_goes, args=(theirs, b"x" * size + b"\n"))
             sender.start()
             if size == limit:
@@ -119,8 +137,9 @@ def test_a_line_above_the_limit_is_refused_and_one_at_it_is_not(limit: int) -> N
             sender.join(PATIENCE)
 
 
-def test_a_flood_without_newline_stops_at_the_limit() -> None:
-    with pair() as (channel, theirs):
+@told
+def test_a_flood_without_newline_stops_at_the_limit(kind: str) -> None:
+    with pair(kind) as (channel, theirs):
         sent: list[int] = []
         flood = threading.Thread(target=_flood, args=(theirs, sent))
         flood.start()
@@ -132,12 +151,12 @@ def test_a_flood_without_newline_stops_at_the_limit() -> None:
         assert sum(sent) < MAX_LINE + 2**21, "nobody reads on"
 
 
-def _send_what_goes(sock: socket.socket, data: bytes) -> None:
+def _send_what_goes(sock: End, data: bytes) -> None:
     with suppress(OSError):  # the other side has had enough
         sock.sendall(data)
 
 
-def _flood(sock: socket.socket, sent: list[int]) -> None:
+def _flood(sock: End, sent: list[int]) -> None:
     block = b"x" * 2**16
     with suppress(OSError):
         while True:
@@ -147,14 +166,16 @@ def _flood(sock: socket.socket, sent: list[int]) -> None:
 # -- deadlines: the clock is real, so they are short, and nothing depends on how long they take
 
 
-def test_silence_has_an_end() -> None:
+@every_kind
+def test_silence_has_an_end(kind: str) -> None:
     silence = "meter sent nothing within 0.05 s"
-    with pair() as (channel, _theirs), pytest.raises(DeadlinePassed, match=silence):
+    with pair(kind) as (channel, _theirs), pytest.raises(DeadlinePassed, match=silence):
         channel.receive(0.05)
 
 
-def test_a_trickle_has_an_end() -> None:
-    with pair() as (channel, theirs):
+@every_kind
+def test_a_trickle_has_an_end(kind: str) -> None:
+    with pair(kind) as (channel, theirs):
         stop = threading.Event()
         trickle = threading.Thread(target=_trickle, args=(theirs, stop))
         trickle.start()
@@ -165,22 +186,24 @@ def test_a_trickle_has_an_end() -> None:
         assert set(channel.surplus) == set(b"x")
 
 
-def _trickle(sock: socket.socket, stop: threading.Event) -> None:
+def _trickle(sock: End, stop: threading.Event) -> None:
     while not stop.wait(0.01):
         sock.sendall(b"x")
 
 
-def test_who_does_not_read_has_an_end() -> None:
+@every_kind
+def test_who_does_not_read_has_an_end(kind: str) -> None:
     why = r"meter did not read within 0.2 s: \d+ of 50000000"
-    with pair() as (channel, _theirs), pytest.raises(DeadlinePassed, match=why):
+    with pair(kind) as (channel, _theirs), pytest.raises(DeadlinePassed, match=why):
         channel.send(bytes(50_000_000), 0.2)
 
 
-def test_the_caller_is_asked_while_nothing_moves_and_may_end_the_wait() -> None:
+@every_kind
+def test_the_caller_is_asked_while_nothing_moves_and_may_end_the_wait(kind: str) -> None:
     class Enough(Exception):
         pass
 
-    with pair() as (channel, theirs):
+    with pair(kind) as (channel, theirs):
         calls: list[int] = []
 
         def idle() -> None:
@@ -204,20 +227,21 @@ def test_the_caller_is_asked_while_nothing_moves_and_may_end_the_wait() -> None:
 # -- ends
 
 
-def test_an_end_is_told_from_half_an_end() -> None:
-    with pair() as (channel, theirs):
+@told
+def test_an_end_is_told_from_half_an_end(kind: str) -> None:
+    with pair(kind) as (channel, theirs):
         theirs.shutdown(socket.SHUT_WR)
         with pytest.raises(ChannelClosed) as caught:
             channel.receive(PATIENCE)
         assert caught.value.direction == "sending"
         assert str(caught.value) == "meter closed the direction in which it sends"
-    with pair() as (channel, theirs):
+    with pair(kind) as (channel, theirs):
         theirs.shutdown(socket.SHUT_RD)
         with pytest.raises(ChannelClosed) as caught:
             channel.send(b"x\n", PATIENCE)
         assert caught.value.direction == "receiving"
         assert str(caught.value) == "meter closed the direction in which it reads"
-    with pair() as (channel, theirs):
+    with pair(kind) as (channel, theirs):
         theirs.close()
         for act in (lambda: channel.send(b"x\n", PATIENCE), lambda: channel.receive(PATIENCE)):
             with pytest.raises(ChannelClosed, match="meter closed its connection") as caught:
@@ -225,8 +249,9 @@ def test_an_end_is_told_from_half_an_end() -> None:
             assert caught.value.direction == "both"
 
 
-def test_what_was_said_before_the_end_is_heard() -> None:
-    with pair() as (channel, theirs):
+@told
+def test_what_was_said_before_the_end_is_heard(kind: str) -> None:
+    with pair(kind) as (channel, theirs):
         channel.send(b"never read\n", PATIENCE)
         theirs.sendall(b"last words\nand")
         theirs.close()
@@ -237,7 +262,7 @@ def test_what_was_said_before_the_end_is_heard() -> None:
             channel.receive(PATIENCE)
 
 
-@pytest.mark.parametrize("kind", ["unix", "tcp"])
+@every_kind
 def test_an_end_is_noticed(kind: str) -> None:
     with pair(kind) as (channel, theirs):
         theirs.close()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pipe_end import PipeEnd
 from support import PATIENCE
 
 from simcore.errors import UsageError
@@ -47,7 +48,7 @@ def hello(token: str, name: str = "meter", **more: Any) -> bytes:
     return json.dumps(frame).encode() + b"\n"
 
 
-def answer(sock: socket.socket) -> dict[str, Any]:
+def answer(sock: socket.socket | PipeEnd) -> dict[str, Any]:
     """The ERROR frame, behind which the connection is closed."""
     data = b""
     while got := sock.recv(4096):
@@ -273,12 +274,12 @@ def test_the_caller_may_end_the_wait(listener: Listener) -> None:
         listener.accept("meter", PATIENCE, idle)
 
 
-# -- on a socket that is there already
+# -- on pipes that are there already
 
 
-def test_a_child_is_admitted_on_its_own_socket(listener: Listener) -> None:
+def test_a_child_is_admitted_on_its_own_pipes(listener: Listener) -> None:
     token = listener.expect("meter")
-    ours, theirs = socket.socketpair()
+    ours, theirs = PipeEnd.pair()
     with theirs:
         theirs.sendall(hello(token) + b"more")
         channel = listener.admit(ours, "meter", PATIENCE)
@@ -300,7 +301,7 @@ def test_a_child_that_says_something_else_is_not(
     listener: Listener, line: bytes, kind: type[Exception], why: str
 ) -> None:
     listener.expect("meter")
-    ours, theirs = socket.socketpair()
+    ours, theirs = PipeEnd.pair()
     with theirs:
         theirs.sendall(line)
         with pytest.raises(kind, match=why):
