@@ -160,11 +160,13 @@ class Listener:
             if self._known(hello) != name:
                 raise ProtocolError("token", f"HELLO: the token is not that of {name}")
         except (ProtocolError, ChannelError) as error:
+            if isinstance(error, DeadlinePassed) and not channel.surplus:
+                error = DeadlinePassed(f"{name} did not say HELLO within {deadline_s:g} s")
             self._note(str(error))
             with suppress(ChannelError):
                 channel.send(encode(Error(str(error))), SLICE)
             channel.close()
-            raise
+            raise error from None
         del self._tokens[name]
         return channel
 

@@ -115,7 +115,7 @@ def test_qemu_that_does_not_connect(in_qemu: Project) -> None:
     in_qemu.environment["SIMCORE_QEMU"] = str(program(in_qemu, "qemu", script))
     report = failed(in_qemu, *options("qemu", start_timeout="1s"))
     assert report.rule == "deadline"
-    assert report.first.startswith("dev did not connect within 1 s")
+    assert report.first.startswith("dev did not say HELLO within 1 s")
 
 
 def test_a_qemu_that_runs_at_another_speed(in_qemu: Project) -> None:

@@ -294,7 +294,8 @@ def test_a_child_is_admitted_on_its_own_pipes(listener: Listener) -> None:
         (hello("wrong"), ProtocolError, "the token is not that of meter"),
         (b"x" * 5000, ChannelError, "more than 4096 bytes without a newline"),
         (b'{"type":"ERROR","message":"no model"}\n', ProtocolError, "participant says: no model"),
-        (b"", DeadlinePassed, "sent nothing"),
+        (b"", DeadlinePassed, "meter did not say HELLO within 0.2 s"),
+        (b"HEL", DeadlinePassed, "meter sent 3 bytes without a newline within 0.2 s"),
     ],
 )
 def test_a_child_that_says_something_else_is_not(
