@@ -7,7 +7,8 @@ Each is simcore as the command line runs it: recording, digest, run directory.
     wake FIRMWARE CYCLES          a device on the native port that wakes each millisecond; a cycle
                                   is an exchange
     windows FIRMWARE CYCLES COUNT devices in QEMU; a cycle is a window of 1 ms
-    busy FIRMWARE CYCLES COUNT    the same at 250 million instructions a second
+    renode FIRMWARE CYCLES COUNT  the same in Renode, or in what stands in for it
+    busy FIRMWARE CYCLES COUNT    devices in QEMU at 250 million instructions a second
     many FIRMWARE CYCLES COUNT    devices on the native port; a cycle is 100 ms
 
 CYCLES is the number of all that will be asked for: where nobody waits for anything, a run would go on.
@@ -109,6 +110,7 @@ SUBJECTS = {
     "message": lambda file: CALLED % {"file": file},
     "wake": lambda file, every: clocked("native", file, every, "1", 64, 64),
     "windows": lambda file, every, count: clocked("qemu", file, every, count, 8, 8),
+    "renode": lambda file, every, count: clocked("renode", file, every, count, 8, 8),
     "busy": lambda file, every, count: clocked("qemu, mips: 250", file, every, count, 8, 8),
     "many": lambda file, every, count: clocked("native", file, every, count, 1, 100),
 }
