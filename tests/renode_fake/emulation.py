@@ -52,6 +52,13 @@ def log(level: str, text: str) -> None:
     say(f"00:00:00.0000 [{level}] {text}")
 
 
+def burn(seconds: float) -> None:
+    """Compute for so much CPU time."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
 class TimeInterval(DotNet):
     def __init__(self, ns: int) -> None:
         self.ns = ns
@@ -127,6 +134,7 @@ class World:
         self.is_started = self.interrupt = self.halted = self.immediate = False
         self.fault_status = 0
         self.trouble = os.environ.get("FAKE_RENODE_TROUBLE", "").partition("@")
+        self._burns = float(os.environ.get("FAKE_RENODE_WINDOW", "0"))
         self._left = 0
         self._asleep = False
         self._entries: list[tuple[int, int, Delegate]] = []
@@ -157,6 +165,7 @@ class World:
         self.now = stop + 1000 * self.troubled("overshoot", stop)
 
     def _run(self, stop: int) -> None:
+        burn(self._burns)
         last = stop * self.mips // 1000
         while self.cycle < last:
             target = last

@@ -4,7 +4,9 @@
 What it does beside that is told by its environment:
 
     FAKE_RENODE_VERSION   the release it is: 1.15.3 or 1.16.1 (default), or any other
-    FAKE_RENODE_START     seconds until it has started
+    FAKE_RENODE_START     seconds that it waits until it has started
+    FAKE_RENODE_BURN      seconds of CPU time that it takes to start
+    FAKE_RENODE_WINDOW    seconds of CPU time that each RunFor takes, beside what it does
     FAKE_RENODE_TOUCHED   a file to which the members are added that were touched
     FAKE_RENODE_TROUBLE   what goes wrong, and when in virtual time: hang@NS in RunFor, die@NS,
                           kill@NS, stop@NS, overshoot@NS (RunFor does not end where it should),
@@ -214,6 +216,7 @@ def main(arguments: list[str]) -> int:
     if "pid-file" in options:
         Path(options["pid-file"]).write_text(str(os.getpid()), encoding="ascii")
     time.sleep(float(os.environ.get("FAKE_RENODE_START", "0")))
+    emulation.burn(float(os.environ.get("FAKE_RENODE_BURN", "0")))
     os.chdir(Path(__file__).parent)  # Renode goes to its own folder
     world = emulation.World()
     agent = Agent(world)
