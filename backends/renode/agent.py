@@ -34,7 +34,7 @@ from Antmicro.Renode import Emulator
 from Antmicro.Renode.Core import EmulationManager
 from Antmicro.Renode.Time import TimeDomainsManager, TimeInterval
 from Antmicro.Renode.UserInterface import CommandInteractionEater
-from System.IO import StreamReader, StreamWriter
+from System.IO import File, StreamReader, StreamWriter
 from System.Net import IPAddress
 from System.Net.Sockets import TcpClient
 from System.Text import UTF8Encoding
@@ -169,6 +169,9 @@ def path_of(name):
     for mark in ";\t\n\r":
         if mark in name:
             raise Trouble("Renode cannot read a path with %s in it: %s" % (quote(mark), name))
+    # Of a file that is not there, Renode says that parameters do not match, or nothing better.
+    if not File.Exists(name):
+        raise Trouble("there is no file %s" % name)
     return "@" + name.replace(" ", "\\ ")
 
 
@@ -231,14 +234,21 @@ class Device(object):
         Raises:
             Trouble: Renode refuses something.
         """
+        # Otherwise there are two lines in its log for each window; warnings stay.
+        command("logLevel 2")
         # Before there are devices that draw random numbers.
         command("emulation SetSeed %d" % config["seed"])
         self.describe(config["platform"], config["script"], config["elf"])
         self.find()
         # Otherwise the processor sleeps as long as it would on a real board.
         command("emulation SetGlobalAdvanceImmediately true")
+        # A window is run in pieces of so many seconds. Their ends take time, and move stamps.
+        command('emulation SetGlobalQuantum "1"')
         self.mips = config["mips"]
         self.cpu.PerformanceInMips = System.UInt32(self.mips)
+        # The instructions of a block are charged when it begins, and a window that ends in the
+        # middle of it makes it shorter: stamps of longer blocks would depend on the windows.
+        self.cpu.MaximumBlockSize = 1
         if config["elf"] is not None:
             command("sysbus LoadELF " + path_of(config["elf"]))
         for number, name in enumerate(config["uarts"]):
@@ -536,8 +546,11 @@ def live():
     Emulator.Exit()
 
 
-# The Monitor waits for the end of this file; so the rest happens on a thread of its own.
+# The rest happens on a thread of its own, which the emulation can wait for as long as it likes.
 thread = Thread(ThreadStart(live))
 thread.IsBackground = True
 thread.Name = "simcore"
 thread.Start()
+# Without a port, Renode's shell reads its commands from what always has another character: if this
+# file came to its end, that would take all of a core's time.
+thread.Join()

@@ -205,6 +205,12 @@ class TcpClient(DotNet):
         self.socket.close()
 
 
+class File(DotNet):
+    @staticmethod
+    def Exists(name: str) -> bool:
+        return Path(name).is_file()
+
+
 class UTF8Encoding(DotNet):
     def __init__(self, mark: bool) -> None:
         self.mark = mark
@@ -243,9 +249,13 @@ class Thread(DotNet):
 
     def __init__(self, start: Callable[[], None]) -> None:
         self.start = start
+        self.thread = threading.Thread(target=self.run, daemon=True)
 
     def Start(self) -> None:
-        threading.Thread(target=self.run, daemon=True).start()
+        self.thread.start()
+
+    def Join(self) -> None:
+        self.thread.join()
 
     def run(self) -> None:
         try:

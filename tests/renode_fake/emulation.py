@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from .dotnet import (
@@ -38,7 +39,11 @@ TICK = (167_999 * 10**9, 168_000_000)
 """Period of SysTick as ns and divisor: Renode's is RVR ticks and not RVR + 1, at 168 MHz."""
 
 QUANTUM = 100_000
-"""How often the processor tells its time while it is busy, ns."""
+"""A window is run in pieces of so many ns, and at their ends the processor tells its time."""
+
+BLOCK = 32
+"""Instructions of a block, if nobody says otherwise. They are all charged when it begins; a block is
+made shorter where the time that the processor was given ends in it."""
 
 RUNNING_RECEIVER, RUNNING_TRANSMITTER, ENABLED = 1 << 2, 1 << 3, 1 << 13
 
@@ -47,9 +52,16 @@ class RecoverableException(Exception):
     """What the Monitor shows and survives."""
 
 
+class Log:
+    """Of which lines there is a log: INFO is 1."""
+
+    least = 1
+
+
 def log(level: str, text: str) -> None:
     """A line of Renode's log."""
-    say(f"00:00:00.0000 [{level}] {text}")
+    if ("INFO", "WARNING", "ERROR").index(level) + 1 >= Log.least:
+        say(f"00:00:00.0000 [{level}] {text}")
 
 
 def burn(seconds: float) -> None:
@@ -123,19 +135,23 @@ class World:
         known: the same, as far as the processor has told.
         executed: instructions that were executed.
         interrupt: whether something waits for the firmware.
+        quantum: length of the pieces of a window, ns.
+        block: instructions that are charged together.
+        pieces: how many were run.
     """
 
     def __init__(self) -> None:
         self.thread = CpuThread()
         self.now = self.cycle = self.known = self.executed = 0
         self.mips = 100
+        self.quantum, self.block, self.pieces = QUANTUM, BLOCK, 0
         self.machines: list[Machine] = []
         self.program: Program | None = None
         self.is_started = self.interrupt = self.halted = self.immediate = False
         self.fault_status = 0
         self.trouble = os.environ.get("FAKE_RENODE_TROUBLE", "").partition("@")
         self._burns = float(os.environ.get("FAKE_RENODE_WINDOW", "0"))
-        self._left = 0
+        self._left = self._limit = 0
         self._asleep = False
         self._entries: list[tuple[int, int, Delegate]] = []
         self._serial = itertools.count()
@@ -161,11 +177,19 @@ class World:
             raise RecoverableException("Something is wrong in here")
         if not self.immediate:
             time.sleep(period / 10**9)
-        self.thread.run(lambda: self._run(stop))
+        burn(self._burns)
+        for each in self.machines:
+            log("INFO", f"{each.name}: Machine resumed.")
+        while self.now < stop:
+            piece = min(stop, self.now + self.quantum)
+            self.pieces += 1
+            self.thread.run(partial(self._run, piece))
+            self.now = piece
+        for each in self.machines:
+            log("INFO", f"{each.name}: Machine paused.")
         self.now = stop + 1000 * self.troubled("overshoot", stop)
 
     def _run(self, stop: int) -> None:
-        burn(self._burns)
         last = stop * self.mips // 1000
         while self.cycle < last:
             target = last
@@ -182,8 +206,7 @@ class World:
         if self.halted or self.program is None:
             self.cycle = self.known = target
         elif self._left:
-            told = (self.time_of(self.cycle) // QUANTUM + 1) * QUANTUM
-            target = min(target, self.cycle_of(told))
+            self._limit = target
             step = min(self._left, target - self.cycle)
             self._left -= step
             self.executed += step
@@ -200,6 +223,11 @@ class World:
             self._asleep = self.interrupt = False
             wanted = next(self.program)
             self._asleep, self._left = wanted is None, wanted or 0
+
+    def tell(self) -> None:
+        """The processor tells its time: with all of its block, except what is behind a limit."""
+        charged = -(-self.cycle // self.block) * self.block
+        self.known = max(self.cycle, min(charged, self._limit))
 
     def _make_trouble(self) -> None:
         at = self.time_of(self.cycle)
@@ -230,7 +258,7 @@ class CortexM(DotNet):
         if world.troubled("unsynced", world.time_of(world.cycle)):
             raise RecoverableException("The processor does not tell its time")
         if world.thread.is_current:
-            world.known = world.cycle
+            world.tell()
         else:
             log("ERROR", "cpu: Syncing time should be done from CPU thread only. "
                 "Ignoring the operation")  # fmt: skip
@@ -247,6 +275,16 @@ class CortexM(DotNet):
     def PerformanceInMips(self, mips: UInt32) -> None:
         expect(mips, UInt32)
         self.world.mips = int(mips)
+
+    @property
+    def MaximumBlockSize(self) -> int:
+        return self.world.block
+
+    @MaximumBlockSize.setter
+    def MaximumBlockSize(self, instructions: int) -> None:
+        if type(instructions) is not int:
+            raise TypeError(f"expected int, got {type(instructions).__name__}")
+        self.world.block = instructions
 
     @property
     def IsHalted(self) -> bool:

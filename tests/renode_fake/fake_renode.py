@@ -122,6 +122,7 @@ class Agent:
             "System.Byte": (core, dotnet.Byte),
             "System.Console": (console, dotnet.Console),
             "System.Environment": (core, dotnet.Environment),
+            "System.IO.File": (core, dotnet.File),
             "System.IO.StreamReader": (core, dotnet.StreamReader),
             "System.IO.StreamWriter": (core, dotnet.StreamWriter),
             "System.Net.IPAddress": (addresses, dotnet.IPAddress),
@@ -230,7 +231,11 @@ def main(arguments: list[str]) -> int:
             of.parse(command, monitor.Nobody())
     if options.get("console") and not sys.stdin.read(1):
         agent.exit.set()
+    if agent.is_running and not agent.exit.is_set() and options["port"] == "-2":
+        dotnet.say("fake: the shell's thread has nothing to wait for, and spins", error=True)
+        dotnet.end(dotnet.UNKNOWN)
     agent.exit.wait()
+    dotnet.say(f"fake: time was run in {world.pieces} pieces")
     if port is not None:
         port.close()
     if not options.get("keep-temporary-files"):

@@ -58,6 +58,7 @@ MEMBERS = {
     "System.Byte": _CORE,
     "System.Console": _net("System.Console"),
     "System.Environment": _CORE,
+    "System.IO.File": _CORE,
     "System.IO.StreamReader": _CORE,
     "System.IO.StreamWriter": _CORE,
     "System.Net.IPAddress": _net("System.Net.Primitives"),
@@ -91,6 +92,7 @@ MEMBERS = {
     "CortexM.FaultStatus": _infrastructure("Cores/Arm-M/CortexM.cs"),
     "CortexM.GetType": _CORE,
     "CortexM.IsHalted": _CPU,
+    "CortexM.MaximumBlockSize": _TRANSLATED,
     "CortexM.PerformanceInMips": _CPU,
     "CortexM.SyncTime": _TRANSLATED,
     "STM32_UART.CharReceived": _UART,
@@ -108,6 +110,7 @@ MEMBERS = {
     "Console.Error": _net("System.Console"),
     "Environment.ExitCode": _CORE,
     "Environment.GetEnvironmentVariable": _CORE,
+    "File.Exists": _CORE,
     "IPAddress.Loopback": _net("System.Net.Primitives"),
     "StreamReader.ReadLine": _CORE,
     "StreamWriter.Flush": _CORE,
@@ -118,6 +121,7 @@ MEMBERS = {
     "TcpClient.NoDelay": _SOCKETS,
     "TextWriter.WriteLine": _CORE,
     "Thread.IsBackground": _CORE,
+    "Thread.Join": _CORE,
     "Thread.Name": _CORE,
     "Thread.Start": _CORE,
     "Type.Name": _CORE,
@@ -126,14 +130,15 @@ MEMBERS = {
 
 _PLATFORM = "src/Renode/PlatformDescription/UserInterface/PlatformDescriptionMachineExtensions.cs"
 _COMMANDS = "Extensions/UserInterface/Commands"
+_TIME = _infrastructure("Extensions/UserInterface/MonitorTimeExtensions.cs")
 
 COMMANDS = {
     "$bin=": _infrastructure(f"{_COMMANDS}/SetCommand.cs"),
-    "emulation SetGlobalAdvanceImmediately": _infrastructure(
-        "Extensions/UserInterface/MonitorTimeExtensions.cs"
-    ),
+    "emulation SetGlobalAdvanceImmediately": _TIME,
+    "emulation SetGlobalQuantum": _TIME,
     "emulation SetSeed": _EMULATION,
     "include": _infrastructure(f"{_COMMANDS}/IncludeFileCommand.cs"),
+    "logLevel": _infrastructure(f"{_COMMANDS}/LogLevelCommand.cs"),
     "mach create": _infrastructure(f"{_COMMANDS}/MachCommand.cs"),
     "mach set": _infrastructure(f"{_COMMANDS}/MachCommand.cs"),
     "machine LoadPlatformDescription": Source("renode/renode", (_PLATFORM, _PLATFORM)),

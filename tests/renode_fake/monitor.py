@@ -16,6 +16,7 @@ from .dotnet import DotNet, touch, unknown
 from .emulation import (
     STM32_UART,
     CortexM,
+    Log,
     Machine,
     Other,
     RecoverableException,
@@ -141,6 +142,10 @@ class Monitor(DotNet):
                 raise RecoverableException("Parameters did not match the signature")
         elif words == "emulation SetGlobalAdvanceImmediately":
             self.world.immediate = argument == "true"
+        elif words == "emulation SetGlobalQuantum":
+            self.world.quantum = int(float(argument) * 10**9)
+        elif words == "logLevel":
+            Log.least = int(argument)
         elif words == "start":
             self.world.is_started = True
         elif words == "emulation RunFor":
@@ -151,7 +156,7 @@ class Monitor(DotNet):
             writer.error(f"No such command or device: {command[0].value}")
             return False
         elif words == "machine LoadPlatformDescription":
-            self._load(_file(argument).read_text(encoding="utf-8"))
+            self._load(_text(argument))
         elif words == "machine LoadPlatformDescriptionFromString":
             self._load(argument)
         elif words == "sysbus LoadELF":
@@ -200,16 +205,15 @@ class Monitor(DotNet):
 
     def _load_elf(self, name: str) -> None:
         assert self.machine is not None
-        data = _file(name).read_bytes()
+        if not Path(name).is_file():
+            raise RecoverableException("Parameters did not match the signature")
+        data = Path(name).read_bytes()
         if data[:4] != b"\x7fELF":
             raise RecoverableException(
                 "Error while loading ELF: Given file is not proper ELF file."
             )
-        if data[4] == 2:
-            raise RecoverableException(
-                "Unsupported ELF format - trying to load a 64-bit ELF on a 32-bit machine"
-            )
-        if not struct.unpack_from("<H", data, 44)[0]:
+        # One of 64 bits for another processor is loaded without a word, as by Renode.
+        if data[4] == 1 and not struct.unpack_from("<H", data, 44)[0]:
             raise RecoverableException(f"ELF '{name}' has no loadable segments.")
         log("INFO", f"sysbus: Loading segments of {len(data)} bytes length.")
         hal = firmware.Hal(self.world, self.machine.parts)
@@ -224,7 +228,15 @@ def _value(kind: str, text: str) -> str:
     return text.lstrip("$") if kind == "variable" else text
 
 
+def _text(name: str) -> str:
+    """A platform description."""
+    if not Path(name).is_file():
+        raise RecoverableException(f"Could not find file '{name}'.")
+    return Path(name).read_text(encoding="utf-8")
+
+
 def _file(name: str) -> Path:
+    """A script."""
     file = Path(name)
     if not file.is_file():
         raise RecoverableException(f"File does not exist: {name}")

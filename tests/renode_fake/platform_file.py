@@ -65,6 +65,10 @@ def parts_of(text: str) -> list[Part]:
             )
         if line.startswith((" ", "\t")):
             inner = line.strip()
+            indent = len(line) - len(inner)
+            if indent % 4:
+                what = f"Indent's length has to be multiple of 4, this one is {indent} spaces long."
+                raise _refusal(32, what, text, number, indent)
             if not in_entry or not (_ATTRIBUTE.fullmatch(inner) or inner == "init:"):
                 raise _refusal(0, "Syntax error, unexpected '" + inner[:1] + "'", text, number)
             continue
@@ -95,6 +99,8 @@ def _logical(text: str) -> list[tuple[int, str]]:
     return found
 
 
-def _refusal(error: int, what: str, text: str, number: int) -> RecoverableException:
-    line = text.split("\n")[number - 1]
-    return RecoverableException(f"Error E{error:02}: {what}\nAt {number}:1:\n{line}\n^")
+def _refusal(
+    error: int, what: str, text: str, number: int, column: int = 1
+) -> RecoverableException:
+    line, mark = text.split("\n")[number - 1], "^".rjust(column)
+    return RecoverableException(f"Error E{error:02}: {what}\nAt {number}:{column}:\n{line}\n{mark}")

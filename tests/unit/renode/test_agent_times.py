@@ -176,6 +176,9 @@ def test_more_bytes_than_that_within_a_microsecond(parrot: str, tmp_path: Path):
 
 @pytest.mark.parametrize(("elf", "mips"), [("parrot", 125), ("parrot", 20), ("meter", 125)])
 def test_windows_make_no_difference(elf: str, mips: int, parrot: str, tmp_path: Path):
+    """As far as this is known: docs/renode.md, "Time"."""
+    if mips == 20:
+        fake_only()  # with Renode 1.16.1, some bytes are written 6.7 us later or sooner
     chunks = random_chunks(7)
 
     def history(windows: list[int]) -> Any:
@@ -187,6 +190,16 @@ def test_windows_make_no_difference(elf: str, mips: int, parrot: str, tmp_path: 
     assert len(known[0]) > 500 and {why for *_, why in known[1]} == {"off"}
     for windows in (ends(MS), ends(7777 * US), random_ends(1), random_ends(2)):
         assert history(windows) == known
+
+
+@pytest.mark.parametrize("mips", [125, 20])
+def test_the_same_windows_give_the_same_run(mips: int, parrot: str, tmp_path: Path):
+    found = []
+    for _ in range(2):
+        with machine(tmp_path, elf=parrot, mips=mips) as it:
+            it.run(random_ends(3), random_chunks(3))
+            found.append((it.history, it.states))
+    assert found[0] == found[1]
 
 
 def test_a_window_that_is_over_already(parrot: str, tmp_path: Path):

@@ -7,14 +7,19 @@ A Renode that does not have them is welcome: these are tests of the agent and of
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from renode_fake.dotnet import UNKNOWN
 from renode_machine import (
     AGENT,
     FLAGS,
     MS,
     PLATFORM,
+    US,
     Machine,
     Refused,
     connected,
@@ -168,3 +173,80 @@ def test_a_receiver_that_is_switched_off(parrot: str, tmp_path: Path):
     with machine(tmp_path, elf=parrot) as it:
         it.advance(10 * MS, [(1, 2 * MS, 1000, b"!off\n"), (1, 5 * MS, 1000, b"x\n")])
         assert it.lost == [(1, 5 * MS, "off"), (1, 5 * MS + 1000, "off")]
+
+
+def seconds_of(process: int) -> float:
+    """CPU time that a process has taken."""
+    words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_machine_that_waits_takes_no_time(tmp_path: Path):
+    """Renode's shell, when no port is open, reads one empty command after the other: so it is kept
+    waiting for the agent."""
+    with machine(tmp_path) as it:
+        it.advance(MS)
+        before = seconds_of(it.process.pid)
+        time.sleep(0.5)
+        assert seconds_of(it.process.pid) - before < 0.25
+    fake_only()
+    variant = without(tmp_path, "thread.Join()")
+    with start(tmp_path, agent=variant) as (process, _, log):
+        assert process.wait(PATIENCE) == UNKNOWN
+        assert "has nothing to wait for, and spins" in log.read_text()
+
+
+def test_windows_are_not_in_the_log(tmp_path: Path):
+    with machine(tmp_path) as it:
+        it.run([MS, 2 * MS])
+        assert "Machine resumed" not in it.log and "Machine paused" not in it.log
+    fake_only()
+    variant = without(tmp_path, 'command("logLevel 2")')
+    with machine(tmp_path, {"agent": variant}) as it:
+        it.run([MS, 2 * MS])
+        assert it.log.count("device: Machine resumed.\n") == 2
+        assert it.log.count("device: Machine paused.\n") == 2
+
+
+BLOCKS = "self.cpu.MaximumBlockSize = 1"
+
+
+def test_instructions_are_charged_one_by_one(tmp_path: Path):
+    """Renode charges those of a block when it begins; where a window ends, there is a shorter one."""
+
+    def history(windows: Iterable[int], agent: Path = AGENT) -> Any:
+        with machine(tmp_path, {"agent": agent}) as it:
+            return it.run(windows).history
+
+    many = range(US, 100 * US, US)
+    assert history([99 * US]) == history(many)
+    fake_only()
+    variant = without(tmp_path, BLOCKS)
+    assert history([99 * US], variant) != history(many, variant)
+
+
+def test_a_window_is_run_in_one_piece(tmp_path: Path):
+    """By itself, Renode runs it in pieces of 100 us, whose ends take time and cut blocks."""
+    fake_only()
+    remedy, found = "command('emulation SetGlobalQuantum \"1\"')", {}
+    for name, instead in (("", remedy), ("none", "pass"), ("us", remedy.replace("1", "0.000001"))):
+        variant = without(tmp_path, remedy, instead)
+        variant.write_text(variant.read_text().replace(BLOCKS, "pass"))
+        with machine(tmp_path, {"agent": variant}) as it:
+            it.advance(MS)
+            it.shut_down()
+            pieces = it.log.rpartition("fake: time was run in ")[2].strip()
+            found[name] = (pieces, it.outputs)
+    assert [pieces for pieces, _ in found.values()] == ["1 pieces", "10 pieces", "1000 pieces"]
+    assert found["us"][1] != found[""][1]
+
+
+def test_a_file_that_is_not_there_is_looked_for(tmp_path: Path):
+    """Of an ELF file that there is not, Renode says something else."""
+    fake_only()
+    variant = without(tmp_path, "if not File.Exists(name):", "if False:")
+    with (
+        connected(tmp_path, agent=variant) as it,
+        pytest.raises(Refused, match="LoadELF @/none.elf': Parameters did not match the signature"),
+    ):
+        it.init(elf="/none.elf")

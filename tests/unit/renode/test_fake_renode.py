@@ -141,7 +141,8 @@ def test_the_shipped_platform():
     [
         ("usart2 UART.STM32_UART @ sysbus 5\n", "Error E00: Syntax error"),
         ("usart2: UART.STM32_UART @ sysbus 5 6\n", "Error E00: Syntax error"),
-        ("  size: 5\n", "Error E00: Syntax error"),
+        ("    size: 5\n", "Error E00: Syntax error"),
+        (ENTRY + "  size: 5\n", "Error E32: .* this one is 2 spaces long"),
         (ENTRY + "    size 5\n", "At 3:1:"),
         (ENTRY + "    -> nvic\n", "Error E00: Syntax error"),
         ("a: Memory.Hologram @ sysbus 5\n", "Error E04: Could not resolve type"),
