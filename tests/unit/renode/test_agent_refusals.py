@@ -120,10 +120,6 @@ def test_parts_that_are_not_there(changes: dict[str, Any], message: str, tmp_pat
     assert refusal(tmp_path, **changes).startswith(message)
 
 
-def test_a_seed_that_renode_has_not(tmp_path: Path):
-    assert "SetSeed" in refusal(tmp_path, seed=2**31)
-
-
 # -- a user's own script ---------------------------------------------------------------------------
 
 
