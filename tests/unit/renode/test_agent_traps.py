@@ -90,8 +90,9 @@ def test_without_a_word_about_ports_there_is_one(tmp_path: Path):
     fake_only()
     flags = ["0" if flag == "-2" else flag for flag in FLAGS]
     with start(tmp_path, flags=flags) as (process, listener, _):
-        listener.accept("m", PATIENCE).close()
+        channel = listener.accept("m", PATIENCE)  # it ends when simcore is gone
         assert [address.split(":")[0] for address in listening(process.pid)] == ["00000000"]
+        channel.close()
 
 
 def test_time_is_a_whole_number(tmp_path: Path):
