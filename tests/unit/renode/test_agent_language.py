@@ -94,12 +94,11 @@ def test_what_is_not_python_2_is_found(line: str):
 
 
 def test_python_2_reads_it():
+    """Where there is one: no system has it any more, so what it cannot read is looked for above."""
     for name in ("python2.7", "python2"):
         command = [name, "-c", "compile(open(__import__('sys').argv[1]).read(), 'agent', 'exec')"]
         if shutil.which(name) and not subprocess.call([name, "-c", ""], timeout=PATIENCE):
             assert subprocess.call([*command, AGENT], timeout=PATIENCE) == 0
-            return
-    pytest.skip("there is no Python 2.7 here: what it cannot read is looked for above")
 
 
 def test_it_has_nothing_of_a_library():
