@@ -70,7 +70,7 @@ class Qemu:
             value, path, checker, form="elf", uarts=keys.UARTS, problem_of=firmware_problem
         )
         check_surroundings(value, path, checker)
-        found = tool.find(value.get("qemu"), checker.base)
+        found = tool.QEMU.find(value.get("qemu"), checker.base)
         if not isinstance(found, FilePath):
             place = (*path, "qemu" if "qemu" in value else "implementation")
             checker.problem(place, found)
@@ -82,7 +82,7 @@ class Qemu:
     def attach(self, federation: Federation, spec: NodeSpec) -> Node:
         """Make the node; its QEMU starts with all others, when everything is made."""
         options, base = spec.options, federation.scenario.base
-        qemu = tool.find(options.get("qemu"), base)
+        qemu = tool.QEMU.find(options.get("qemu"), base)
         if not isinstance(qemu, FilePath):
             raise UsageError(qemu)
         module = tool.plugin()
@@ -109,7 +109,7 @@ class Qemu:
 
     def doctor(self) -> tuple[bool, str]:
         """Needs QEMU, and a C compiler or a plug-in that was prebuilt for this machine."""
-        qemu = tool.find(None, FilePath())
+        qemu = tool.QEMU.find(None, FilePath())
         if not isinstance(qemu, FilePath):
             return False, qemu
         try:

@@ -2,72 +2,39 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 from functools import cache
 from pathlib import Path
 
-from simcore.errors import UsageError
-
 from ..firmware.build import HOST, Recipe, built
-
-PROGRAM = "qemu-system-arm"
-VARIABLE = "SIMCORE_QEMU"
+from ..firmware.tool import Tool
 
 FALLBACK = "`implementation: native` runs the same firmware without QEMU"
+
+QEMU = Tool(
+    name="QEMU",
+    key="qemu",
+    variable="SIMCORE_QEMU",
+    program="qemu-system-arm",
+    get="install it (Debian: apt-get install qemu-system-arm)",
+    other="name a qemu-system-arm",
+    fallback=FALLBACK,
+)
 
 FLAGS = ("-O2", "-shared", "-fPIC", "-fvisibility=hidden")
 
 
-def find(given: str | None, base: Path) -> Path | str:
-    """The program, or what is wrong, in one line.
-
-    Args:
-        given: key `qemu` of the scenario.
-        base: folder that a name with a slash starts from.
-    """
-    name, said = given, "'qemu'"
-    if name is None:
-        name, said = os.environ.get(VARIABLE) or PROGRAM, VARIABLE
-    if "/" in name:
-        file = base.absolute() / name
-        if file.is_file() and os.access(file, os.X_OK):
-            return file
-        problem = "is not executable" if file.is_file() else "does not exist"
-        return f"{file}, which {said} names, {problem}: name a {PROGRAM}; {FALLBACK}"
-    found = shutil.which(name)
-    if found is not None:
-        return Path(found)
-    return (
-        f"there is no {name} in PATH: install it (Debian: apt-get install {PROGRAM}), or say with "
-        f"{VARIABLE} where it is; {FALLBACK}"
-    )
-
-
 @cache
 def version(qemu: Path) -> str:
-    """What QEMU says of its version.
+    """What QEMU says of its version, as 7.2.22 (Debian ...).
 
     Raises:
         UsageError: it says none.
     """
-    try:
-        done = subprocess.run(
-            [qemu, "--version"], capture_output=True, text=True, check=False, timeout=30,
-            stdin=subprocess.DEVNULL, errors="replace",
-        )  # fmt: skip
-        said = done.stdout
-    except (OSError, subprocess.TimeoutExpired) as error:
-        said = str(error)
+    said = QEMU.ask(qemu)
     found = re.match(r"QEMU emulator version (.+)", said)
     if found is None:
-        first = said.strip().splitlines()[:1] or ["nothing"]
-        raise UsageError(
-            f"{qemu} does not look like QEMU: asked for its version, it says {first[0]!r}; "
-            f"name a {PROGRAM}; {FALLBACK}"
-        )
+        raise QEMU.stranger(qemu, said)
     return found.group(1).strip()
 
 

@@ -95,7 +95,7 @@ class Renode:
             )
         elif own:
             checker.check_file((*path, "platform"), platform)
-        found = tool.find(value.get("renode"), checker.base)
+        found = tool.RENODE.find(value.get("renode"), checker.base)
         if not isinstance(found, FilePath):
             checker.problem((*path, "renode" if "renode" in value else "implementation"), found)
 
@@ -106,7 +106,7 @@ class Renode:
     def attach(self, federation: Federation, spec: NodeSpec) -> Node:
         """Make the node; its Renode starts with all others, when everything is made."""
         options = spec.options
-        renode = tool.find(options.get("renode"), federation.scenario.base)
+        renode = tool.RENODE.find(options.get("renode"), federation.scenario.base)
         if not isinstance(renode, FilePath):
             raise UsageError(renode)
         federation.note_part("renode", tool.version(renode))
@@ -126,7 +126,7 @@ class Renode:
 
     def doctor(self) -> tuple[bool, str]:
         """Needs Renode."""
-        renode = tool.find(None, FilePath())
+        renode = tool.RENODE.find(None, FilePath())
         if not isinstance(renode, FilePath):
             return False, renode
         try:

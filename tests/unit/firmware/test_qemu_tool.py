@@ -32,28 +32,28 @@ def no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_where_qemu_is(qemu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert tool.find(None, Path("/")) == qemu
+    assert tool.QEMU.find(None, Path("/")) == qemu
     other = script(tmp_path / "other", "")
     monkeypatch.setenv("SIMCORE_QEMU", "other")
-    assert tool.find(None, Path("/")) == other
+    assert tool.QEMU.find(None, Path("/")) == other
     monkeypatch.setenv("SIMCORE_QEMU", str(qemu))
-    assert tool.find(None, Path("/")) == qemu
-    assert tool.find("./other", tmp_path) == other, "the scenario goes first"
+    assert tool.QEMU.find(None, Path("/")) == qemu
+    assert tool.QEMU.find("./other", tmp_path) == other, "the scenario goes first"
     monkeypatch.setenv("SIMCORE_QEMU", "")
-    assert tool.find(None, Path("/")) == qemu
+    assert tool.QEMU.find(None, Path("/")) == qemu
 
 
 def test_where_it_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert str(tool.find(None, tmp_path)).startswith(
+    assert str(tool.QEMU.find(None, tmp_path)).startswith(
         "there is no qemu-system-arm in PATH: install it"
     )
     monkeypatch.setenv("SIMCORE_QEMU", "./there")
-    assert str(tool.find(None, tmp_path)).startswith(
+    assert str(tool.QEMU.find(None, tmp_path)).startswith(
         f"{tmp_path}/there, which SIMCORE_QEMU names, does not exist: name a qemu-system-arm"
     )
     (tmp_path / "there").touch(0o644)
-    told = str(tool.find("./there", tmp_path))
+    told = str(tool.QEMU.find("./there", tmp_path))
     assert told.startswith(f"{tmp_path}/there, which 'qemu' names, is not executable: ")
 
 

@@ -25,30 +25,30 @@ def only_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     renode, other = script(tmp_path / "renode", ""), script(tmp_path / "other", "")
-    assert tool.find(None, Path("/")) == renode
-    assert tool.find("other", Path("/")) == other
+    assert tool.RENODE.find(None, Path("/")) == renode
+    assert tool.RENODE.find("other", Path("/")) == other
     for value in ("other", str(other)):
         monkeypatch.setenv("RENODE", value)
-        assert tool.find(None, Path("/")) == other
-        assert tool.find("./renode", tmp_path) == renode, "the scenario goes first"
+        assert tool.RENODE.find(None, Path("/")) == other
+        assert tool.RENODE.find("./renode", tmp_path) == renode, "the scenario goes first"
     monkeypatch.setenv("RENODE", "")
-    assert tool.find(None, Path("/")) == renode
+    assert tool.RENODE.find(None, Path("/")) == renode
 
 
 def test_where_it_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     remedy = f"{tool.SOURCE}; {tool.FALLBACK}"
-    assert tool.find(None, tmp_path) == (
+    assert tool.RENODE.find(None, tmp_path) == (
         f"there is no renode in PATH: {tool.SOURCE}, or say with RENODE where it is; "
         f"{tool.FALLBACK}"
     )
     monkeypatch.setenv("RENODE", "./there")
     there = tmp_path / "there"
     names = f"{there}, which RENODE names,"
-    assert tool.find(None, tmp_path) == f"{names} does not exist: {remedy}"
+    assert tool.RENODE.find(None, tmp_path) == f"{names} does not exist: {remedy}"
     there.touch(0o644)
-    assert tool.find(None, tmp_path) == f"{names} is not executable: {remedy}"
+    assert tool.RENODE.find(None, tmp_path) == f"{names} is not executable: {remedy}"
     assert (
-        tool.find(".//", tmp_path) == f"{tmp_path}, which 'renode' names, is a directory: {remedy}"
+        tool.RENODE.find(".//", tmp_path) == f"{tmp_path}, which 'renode' names, is a directory: {remedy}"
     )
 
 
