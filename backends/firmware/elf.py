@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,6 +64,7 @@ _BUILD = (
 _REBUILD = "build it anew"
 _ARM_TOOLS = "build it with arm-none-eabi-gcc, or name another file"
 _HOST_TOOLS = "build it with the C compiler of this machine, or name another file"
+_ANY_TOOLS = "build it with the compiler for your platform, or name another file"
 
 
 class _Broken(Exception):
@@ -96,14 +98,7 @@ def firmware_problem(path: Path) -> str | None:
     Args:
         path: an ELF file, it is hoped.
     """
-    try:
-        data = _read(path)
-        elf = _parse(data, _ARM_TOOLS)
-        _check_arm(elf)
-        _check_segments(elf, data)
-    except _Broken as problem:
-        return f"{path}: {problem}"
-    return None
+    return _problem(path, _ARM_TOOLS, _check_arm, _check_segments)
 
 
 def elf_problem(path: Path) -> str | None:
@@ -112,11 +107,7 @@ def elf_problem(path: Path) -> str | None:
     Args:
         path: an ELF file, it is hoped.
     """
-    try:
-        _parse(_read(path), "build it with the compiler for your platform, or name another file")
-    except _Broken as problem:
-        return f"{path}: {problem}"
-    return None
+    return _problem(path, _ANY_TOOLS)
 
 
 def program_problem(path: Path) -> str | None:
@@ -125,12 +116,19 @@ def program_problem(path: Path) -> str | None:
     Args:
         path: an ELF file, it is hoped.
     """
+    found = _problem(path, _HOST_TOOLS, _check_host)
+    if found is None and not os.access(path, os.X_OK):
+        found = f"{path}: it may not be executed: run 'chmod +x {path}'"
+    return found
+
+
+def _problem(path: Path, tools: str, *checks: Callable[[_Elf, bytes], None]) -> str | None:
+    """What is wrong with an ELF file that has to pass some checks."""
     try:
         data = _read(path)
-        elf = _parse(data, _HOST_TOOLS)
-        _check_host(elf)
-        if not os.access(path, os.X_OK):
-            raise _Broken(f"it may not be executed: run 'chmod +x {path}'")
+        elf = _parse(data, tools)
+        for check in checks:
+            check(elf, data)
     except _Broken as problem:
         return f"{path}: {problem}"
     return None
@@ -206,7 +204,7 @@ def _machine(elf: _Elf) -> str:
     return _MACHINES.get(elf.machine, f"machine {elf.machine}")
 
 
-def _check_arm(elf: _Elf) -> None:
+def _check_arm(elf: _Elf, _: bytes) -> None:
     if elf.machine != _ARM or elf.bits != 32:
         raise _Broken(f"it is for {_machine(elf)}, not for ARM (32 bits): {_ARM_TOOLS}")
     if not elf.little:
@@ -261,7 +259,7 @@ def _fits(begin: int, size: int) -> bool:
     return any(start <= begin and begin + size <= start + room for start, room, _ in places)
 
 
-def _check_host(elf: _Elf) -> None:
+def _check_host(elf: _Elf, _: bytes) -> None:
     host = platform.machine()
     wanted = _HOSTS.get(host.lower())
     if wanted is not None and (elf.machine, elf.bits) != wanted:
