@@ -83,6 +83,51 @@ def wrong_in_ready(
         yield ProtocolError("grain", "READY: grain is for free-running participants only")
 
 
+def check_ready(ready: frames.Ready | frames.Error, kind: Kind, now: int) -> tuple[int, int | None]:
+    """The grain (ns) and the first `next` (ns) of a READY.
+
+    Args:
+        ready: what came.
+        kind: what the scenario has the participant as.
+        now: `time` of the INIT that it answers, ns.
+
+    Raises:
+        ProtocolError: it is none, or breaks a rule.
+    """
+    if isinstance(ready, frames.Error):
+        raise given_up(ready)
+    if ready.kind != kind:
+        raise ProtocolError(
+            "kind", f"READY: kind is {ready.kind!r}, the scenario has it as {kind!r}"
+        )
+    for wrong in wrong_in_ready(kind, ready.next, ready.grain, now):
+        raise wrong
+    return ready.grain, ready.next
+
+
+def given_up(frame: frames.Error) -> ProtocolError:
+    """What a participant says itself of its failure."""
+    detail = "".join(f"\n    {line}" for line in frame.detail.splitlines())
+    return ProtocolError("participant-error", frame.message + detail)
+
+
+def wrong_sequence(found: int, expected: int) -> ProtocolError:
+    """The rule that an answer to another ADVANCE breaks."""
+    if found < expected:
+        return ProtocolError(
+            "unasked-frame", f"DONE: seq is {found}, which was answered before: it came unasked"
+        )
+    return ProtocolError("sequence", f"DONE: seq is {found}, that of the ADVANCE is {expected}")
+
+
+def unasked(surplus: bytes) -> ProtocolError:
+    """The rule that bytes behind an answer break."""
+    return ProtocolError(
+        "unasked-frame",
+        f"{len(surplus)} bytes came unasked after the answer: {surplus[:60]!r}",
+    )
+
+
 class Answers:
     """The rules for one life of a reactive or free-running participant.
 

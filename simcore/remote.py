@@ -14,7 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from simcore.answers import Answers, Dialect, NetworkAnswers, wrong_in_ready
+from simcore.answers import (
+    Answers,
+    Dialect,
+    NetworkAnswers,
+    check_ready,
+    given_up,
+    unasked,
+    wrong_sequence,
+)
 from simcore.errors import ParticipantError
 from simcore.failure import (
     ANSWERING,
@@ -183,9 +191,9 @@ class Remote(Participant):
             self._channel.send(encode(init), self._start_timeout, self._idle)
             left = max(deadline - time.monotonic(), 0.001)
             ready = frames.decode_ready(self._channel.receive(left, MAX_LINE, self._idle))
-            following = self._check_ready(ready, now)
+            self.grain, following = check_ready(ready, self.kind, now)
             if surplus := self._channel.surplus:
-                raise self._last_word() or _unasked(surplus)
+                raise self._last_word() or unasked(surplus)
         except (ProtocolError, ChannelError, _Ended) as error:
             self._explain(error)
         self._since = now
@@ -198,18 +206,6 @@ class Remote(Participant):
             stdio, self._stdio = self._stdio, None
             return listener.admit(stdio, self.name, self._start_timeout, self._idle)
         return listener.accept(self.name, self._start_timeout, self._idle)
-
-    def _check_ready(self, ready: frames.Ready | frames.Error, now: int) -> int | None:
-        if isinstance(ready, frames.Error):
-            raise _given_up(ready)
-        if ready.kind != self.kind:
-            raise ProtocolError(
-                "kind", f"READY: kind is {ready.kind!r}, the scenario has it as {self.kind!r}"
-            )
-        for wrong in wrong_in_ready(self.kind, ready.next, ready.grain, now):
-            raise wrong
-        self.grain = ready.grain
-        return ready.next
 
     # -- the exchange
 
@@ -246,11 +242,11 @@ class Remote(Participant):
             answered = time.perf_counter_ns()
             frame = self._dialect.decode(line)
             if isinstance(frame, frames.Error):
-                raise _given_up(frame)
+                raise given_up(frame)
             if frame.seq != exchange.seq:
-                raise _wrong_sequence(frame.seq, exchange.seq)
+                raise wrong_sequence(frame.seq, exchange.seq)
             if surplus := channel.surplus:
-                raise self._last_word() or _unasked(surplus)
+                raise self._last_word() or unasked(surplus)
             done = self._dialect.read(frame, self._since, exchange.until)
         except (ProtocolError, ChannelError, _Ended) as error:
             self._explain(error)
@@ -301,7 +297,7 @@ class Remote(Participant):
         with suppress(ProtocolError, ChannelError):
             frame = frames.decode_bye(self._channel.receive(_PARTING))
             if isinstance(frame, frames.Error):
-                return _given_up(frame)
+                return given_up(frame)
         return None
 
     # -- the end
@@ -330,9 +326,9 @@ class Remote(Participant):
                 raise self._last_word() or self._shut_down
             bye = frames.decode_bye(self._channel.receive(self._timeout, MAX_LINE, self._idle))
             if isinstance(bye, frames.Error):
-                raise _given_up(bye)
+                raise given_up(bye)
             if self._channel.surplus:
-                raise _unasked(self._channel.surplus)
+                raise unasked(self._channel.surplus)
         except (ProtocolError, ChannelError, _Ended) as error:
             self._explain(error)
         self.phase = ENDING
@@ -404,24 +400,3 @@ class Remote(Participant):
         error: ParticipantError = report(self, rule, what)
         self._over = True  # nothing more is to be expected of it
         raise error from None
-
-
-def _given_up(frame: frames.Error) -> ProtocolError:
-    """What a participant says itself of its failure."""
-    detail = "".join(f"\n    {line}" for line in frame.detail.splitlines())
-    return ProtocolError("participant-error", frame.message + detail)
-
-
-def _wrong_sequence(found: int, expected: int) -> ProtocolError:
-    if found < expected:
-        return ProtocolError(
-            "unasked-frame", f"DONE: seq is {found}, which was answered before: it came unasked"
-        )
-    return ProtocolError("sequence", f"DONE: seq is {found}, that of the ADVANCE is {expected}")
-
-
-def _unasked(surplus: bytes) -> ProtocolError:
-    return ProtocolError(
-        "unasked-frame",
-        f"{len(surplus)} bytes came unasked after the answer: {surplus[:60]!r}",
-    )
