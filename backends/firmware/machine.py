@@ -192,7 +192,7 @@ class MachineDialect:
             [
                 lines.log_entry(
                     each.at - self.born,
-                    "not passed on any more: ",
+                    lines.LEFT,
                     f"{each.kind} to {each.dst}: ".encode() + bytes(each.payload),
                 )
                 for each in outputs

@@ -9,7 +9,7 @@ Renode, and it uses classes of .NET and of Renode alone, for there Python's own 
 missing.
 
 The conversation is that of `docs/protocol.md`, except for ADVANCE and DONE, which carry bytes and
-levels of pins (`backends/firmware/machine.py`). All times are nanoseconds since power-on.
+levels of pins (`backends/firmware/frames.py`). All times are nanoseconds since power-on.
 """
 
 import clr
