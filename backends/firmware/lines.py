@@ -251,6 +251,11 @@ def log_entry(at: int, why: str, line: bytes = b"") -> str:
     return f"{at // 10**9}.{at % 10**9:09} s: {why}{shown}"
 
 
+def left_entry(at: int, output: Output) -> str:
+    """An entry for a message that the end of the run holds back; arguments as `log_entry`."""
+    return log_entry(at, LEFT, f"{output.kind} to {output.dst}: ".encode() + bytes(output.payload))
+
+
 def time_of(entry: str) -> int:
     """The time (ns) of an entry of a log."""
     return int(entry.partition(" ")[0].replace(".", ""))

@@ -188,16 +188,7 @@ class MachineDialect:
 
     def _note_left(self, outputs: Sequence[Output]) -> None:
         """The run ends before these are passed on, and they may tell why."""
-        self._log.write(
-            [
-                lines.log_entry(
-                    each.at - self.born,
-                    lines.LEFT,
-                    f"{each.kind} to {each.dst}: ".encode() + bytes(each.payload),
-                )
-                for each in outputs
-            ]
-        )
+        self._log.write([lines.left_entry(each.at - self.born, each) for each in outputs])
 
     def _check_times(self, frame: MachineDone, end: int) -> None:
         if not end <= frame.now <= max(end, self._clock) + self._tolerance:

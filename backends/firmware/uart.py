@@ -313,9 +313,7 @@ class Uarts:
                 firmware that has failed.
         """
         said, log = self.say((), at)
-        for each in said:
-            what = f"{each.kind} to {each.dst}: ".encode() + bytes(each.payload)
-            log.append(lines.log_entry(each.at - self._start, lines.LEFT, what))
+        log += [lines.left_entry(each.at - self._start, each) for each in said]
         for uart, transmitter in enumerate(self._transmitters):
             written = b"".join(
                 each.text if each.why else each.text + b"\n"

@@ -48,7 +48,8 @@ def test_where_it_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     there.touch(0o644)
     assert tool.RENODE.find(None, tmp_path) == f"{names} is not executable: {remedy}"
     assert (
-        tool.RENODE.find(".//", tmp_path) == f"{tmp_path}, which 'renode' names, is a directory: {remedy}"
+        tool.RENODE.find(".//", tmp_path)
+        == f"{tmp_path}, which 'renode' names, is a directory: {remedy}"
     )
 
 
