@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -43,6 +44,7 @@ class Outside:
         self._archive = federation.archive
         self._times: dict[Remote, tuple[int, int | None]] = {}
         self._names: set[str] = set()
+        self._finals: list[Callable[[], None]] = []
         self._closed = False
 
     @property
@@ -69,6 +71,10 @@ class Outside:
         """The file that a participant's output goes to."""
         # simcore.log is simcore's own; no participant's log ends in .out.log else.
         return self.logs / (f"{name}.out.log" if name == "simcore" else f"{name}.log")
+
+    def finally_(self, action: Callable[[], None]) -> None:
+        """Have something done once all participants have ended, before the guard goes."""
+        self._finals.append(action)
 
     def enter(self, participant: Remote) -> None:
         """A participant is about to be launched."""
@@ -126,6 +132,8 @@ class Outside:
         self._closed = True
         for participant in list(self.participants):
             participant.kill()
+        for action in self._finals:
+            action()
         if "listener" in self.__dict__:
             self.listener.close()
         if "directory" in self.__dict__:

@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class PrivateDirectory:
         guard.directory(self.path)
         try:
             self.path.mkdir(0o700)
-            text = json.dumps(_owner(guard.run))
+            text = json.dumps(owner_of(guard.run))
             (self.path / _OWNER).write_text(text, encoding="utf-8")
         except OSError as error:
             raise SimcoreError(
@@ -113,11 +113,12 @@ def stale() -> Iterator[Stale]:
                 # simcore was killed as it made it, or is just making it
                 if time.time() - status.st_mtime > _UNOWNED:
                     yield Stale(path, None)
-            elif _over(owner):
+            elif is_over(owner):
                 yield Stale(path, owner["run"])
 
 
-def _owner(run: str) -> dict[str, Any]:
+def owner_of(run: str) -> dict[str, Any]:
+    """What tells, wherever it is left behind, whose it was and whether that run is over."""
     owner = Owner(run)
     return {
         "pid": owner.process,
@@ -137,7 +138,8 @@ def _read(path: Path) -> dict[str, Any] | None:
     return owner
 
 
-def _over(owner: dict[str, Any]) -> bool:
+def is_over(owner: Mapping[str, Any]) -> bool:
+    """Whether the run is over that `owner_of` was asked for; False where this cannot be known."""
     if owner.get("boot_id") != _boot():
         return owner.get("machine") == os.uname().nodename
     return Owner(owner["run"]).dead

@@ -17,7 +17,11 @@ class Running(Protocol):
         """Its process number, if it has one."""
 
     def status(self) -> Status:
-        """What it does at the moment."""
+        """What it does at the moment.
+
+        Raises:
+            LaunchError: it was still being started when `launch` returned, and that failed.
+        """
 
     def describe(self) -> str:
         """What it does, as the end of a sentence."""
@@ -43,7 +47,7 @@ class Launcher(Protocol):
         """What is started, for the record: program and arguments."""
 
     def launch(self, environment: Mapping[str, str], stdio: Pipes | None) -> Running:
-        """Start it.
+        """Start it, or begin to.
 
         Args:
             environment: what it has to find in its environment, beside all else.

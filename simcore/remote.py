@@ -194,6 +194,8 @@ class Remote(Participant):
             self.grain, following = check_ready(ready, self.kind, now)
             if surplus := self._channel.surplus:
                 raise self._last_word() or unasked(surplus)
+        except LaunchError as error:  # of one that was still being started
+            self._fail("start", f"{self.name} cannot be started: {error}")
         except (ProtocolError, ChannelError, _Ended) as error:
             self._explain(error)
         self._since = now

@@ -51,7 +51,7 @@ class Listener:
     """Accepts the participants that are expected.
 
     Args:
-        directory: an existing private directory (0700) for the Unix socket.
+        directory: an existing private directory (0700) for Unix sockets.
 
     Attributes:
         refused: one line for each peer that was refused, for reports.
@@ -60,21 +60,19 @@ class Listener:
     def __init__(self, directory: Path) -> None:
         self.refused: list[str] = []
         self._directory = directory
-        self._unix: socket.socket | None = None
+        self._unix: dict[Path, socket.socket] = {}
         self._tcp: socket.socket | None = None
         self._selector = selectors.DefaultSelector()
         self._tokens: dict[str, str] = {}
         self._ready: dict[str, Channel] = {}
 
-    @property
-    def _path(self) -> Path:
-        return self._directory / "simcore.sock"
-
     def address(self, transport: str) -> str:
         """Where to connect, as a participant finds it in SIMCORE_ADDRESS.
 
         Args:
-            transport: "unix" or "tcp" (on the loopback interface only).
+            transport: "unix"; "tcp" (on the loopback interface only); or "shared": a Unix socket
+                that other users may connect to as well, alone in a folder that a container can
+                be given.
 
         Raises:
             UsageError: the directory's path is too long for a Unix socket.
@@ -83,15 +81,22 @@ class Listener:
             if self._tcp is None:
                 self._tcp = self._listen(socket.AF_INET, ("127.0.0.1", 0))
             return f"tcp:127.0.0.1:{self._tcp.getsockname()[1]}"
-        if self._unix is None:
-            path = str(self._path)
+        shared = transport == "shared"
+        folder = self._directory / "door" if shared else self._directory
+        path = folder / "simcore.sock"
+        if path not in self._unix:
             if len(os.fsencode(path)) > _MAX_PATH:
                 raise UsageError(
                     f"{path} is too long for a Unix socket (more than {_MAX_PATH} bytes): "
                     "set TMPDIR to a shorter directory"
                 )
-            self._unix = self._listen(socket.AF_UNIX, path)
-        return f"unix:{self._path}"
+            if shared:  # other users come by way of a container: our directory is closed to them
+                folder.mkdir()
+                folder.chmod(0o711)
+            self._unix[path] = self._listen(socket.AF_UNIX, str(path))
+            if shared:
+                path.chmod(0o666)
+        return f"unix:{path}"
 
     def _listen(self, family: int, address: str | tuple[str, int]) -> socket.socket:
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -249,7 +254,7 @@ class Listener:
         _log.warning("a participant was refused: %s", why)
 
     def close(self) -> None:
-        """Close all sockets that are not handed over, and remove the Unix socket."""
+        """Close all sockets that are not handed over, and remove Unix sockets."""
         if self._selector.get_map() is None:
             return  # it is closed already
         for peer in self._half_open():
@@ -261,7 +266,8 @@ class Listener:
         self._selector.close()
         if self._tcp is not None:
             self._tcp.close()
-        if self._unix is not None:
-            self._unix.close()
-            self._path.unlink(missing_ok=True)
-        self._tcp = self._unix = None
+        for path, sock in self._unix.items():
+            sock.close()
+            path.unlink(missing_ok=True)
+        self._unix.clear()
+        self._tcp = None
