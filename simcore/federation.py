@@ -7,6 +7,7 @@ arbiter's business, whether a message arrives the network's, what nodes do their
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from simcore.scenario.model import Scenario
 
 
+_log = logging.getLogger("simcore")
+
+
 class Federation:
     """One run of a scenario on a SimPy environment.
 
@@ -46,6 +50,8 @@ class Federation:
         unit: what one unit of the environment's time stands for, as "1s"; "1ns" by default.
         out: run directory to make and write; None keeps the digest only.
         plugins: backends, network models and extensions; the installed ones by default.
+        say: shows a line to the user, such as what takes its time at the start; without, it is
+            logged.
 
     Attributes:
         nodes: the nodes by name, in the scenario's order.
@@ -71,6 +77,7 @@ class Federation:
         unit: str = "1ns",
         out: Path | str | None = None,
         plugins: Plugins | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         scale = duration(unit)
         self.env = Clock() if env is None else env
@@ -85,6 +92,7 @@ class Federation:
         self.seed = scenario.seed
         self.end = scenario.duration
         self.plugins = plugins or Plugins()
+        self.say: Callable[[str], None] = say or _log.info
         self.instant = Instant(self, scale)
         self.calendar = self.instant.calendar
         self.calendar.end = self.end

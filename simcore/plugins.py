@@ -53,7 +53,10 @@ class Backend(Plugin, Protocol):
     """Stands behind the nodes of one implementation.
 
     One whose participants may be free-running also has `kind_of(options)`, which tells the kind
-    of participant (see `simcore.participant`) that a node's keys ask for.
+    of participant (see `simcore.participant`) that a node's keys ask for; one whose determinism
+    depends on a node's keys has `determinism_of(options)`; and one that may leave something behind
+    where no guard reaches has `clean(dry_run)`, which removes what belongs to runs that are over
+    and yields a line for each, as "container meter of run ...".
     """
 
     def attach(self, federation: Federation, spec: NodeSpec) -> Node:

@@ -96,6 +96,7 @@ def run_scenario(
     log_time: bool = False,
     tick: Callable[[int], None] | None = None,
     say: Callable[[str], None] = log.warning,
+    notice: Callable[[str], None] | None = None,
     plugins: Plugins | None = None,
 ) -> RunResult:
     """Run a scenario to its end.
@@ -107,7 +108,8 @@ def run_scenario(
         log_level: of `logs/simcore.log`.
         log_time: log every grant and every message's fate.
         tick: called a few times a second, from another thread, with the virtual time (ns).
-        say: shows a line to the user.
+        say: shows a line to the user, about signals.
+        notice: shows one about the run, see `Federation`.
 
     Raises:
         SimcoreError: the run could not start, failed, or was stopped; what was recorded until
@@ -116,7 +118,7 @@ def run_scenario(
     with inputs.watch() as opened, signals(say) as stopping, ExitStack() as logged:
         env = None if realtime is None else simpy.Environment()
         logged.enter_context(_logging(out, log_level, log_time))
-        federation = Federation(scenario, env, out=out, plugins=plugins)
+        federation = Federation(scenario, env, out=out, plugins=plugins, say=notice)
         archive = federation.archive
         assert archive is not None
         with (

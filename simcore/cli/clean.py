@@ -16,6 +16,7 @@ import click
 from simcore.ending import GUARD, Look, Proc, end_everything, remove, runs_of, values_of
 from simcore.errors import ExitCode
 from simcore.guard import Owner
+from simcore.plugins import Plugins
 from simcore.private import stale
 
 _LONGEST = 60
@@ -26,7 +27,7 @@ _PATIENCE = 10.0
 @click.command("clean")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 def command(dry_run: bool) -> int:
-    """End processes and remove directories that earlier runs left behind.
+    """End processes, remove containers and directories that earlier runs left behind.
 
     What belongs to a run that is alive, or to another user, is not touched. Exit code 3 if
     something is left.
@@ -55,9 +56,20 @@ def command(dry_run: bool) -> int:
             click.echo(f"{each.path} cannot be removed", err=True)
         else:
             _say("would remove" if dry_run else "removed", str(each.path), each.run)
-    if not processes and not directories:
+    elsewhere = list(_elsewhere(dry_run))
+    for what in elsewhere:
+        click.echo(f"{'would remove' if dry_run else 'removed'} {what}")
+    if not processes and not directories and not elsewhere:
         click.echo("nothing was left behind")
     return ExitCode.FAILED if left else ExitCode.OK
+
+
+def _elsewhere(dry_run: bool) -> Iterator[str]:
+    """What backends left where neither processes nor directories tell of it: containers."""
+    for backend in Plugins().backends.values():
+        clean = getattr(backend, "clean", None)
+        if clean is not None:
+            yield from clean(dry_run)
 
 
 def _say(done: str, what: str, run: str | None) -> None:

@@ -79,7 +79,7 @@ def command(
         with progress:
             result = run_scenario(
                 loaded, directory, log_level=getattr(logging, log_level.upper()),
-                tick=progress.update, say=lambda line: click.echo(line, err=True), **options,
+                tick=progress.update, say=_echo, notice=None if quiet else _echo, **options,
             )  # fmt: skip
     except SimcoreError as error:
         if out is None:
@@ -98,6 +98,10 @@ def command(
                 f"simcore: expectation failed: {outcome.text}: {outcome.explanation}", err=True
             )
     return int(result.exit_code)
+
+
+def _echo(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _report_failure(directory: Path, error: SimcoreError, base: Path, *, kept: bool) -> None:

@@ -203,10 +203,10 @@ def _unwritable(path: Path, error: OSError) -> ResultsError:
 def determinism(scenario: Scenario, plugins: Plugins) -> str:
     """A run is as exact as its weakest part."""
     parts = [plugins.netmodels[scenario.network["model"]].determinism]
-    parts += [
-        plugins.backends[name].determinism
-        for name in {node.implementation for node in scenario.nodes}
-    ]
+    for group in {node.group: node for node in scenario.nodes}.values():
+        backend = plugins.backends[group.implementation]
+        asked = getattr(backend, "determinism_of", None)
+        parts.append(backend.determinism if asked is None else asked(group.options))
     parts += [plugins.extensions[name].determinism for name in scenario.extensions]
     return "statistical" if "statistical" in parts else "exact"
 
