@@ -100,7 +100,9 @@ class Process:
         name = spec.name if len(names) == 1 else spec.group
         kind = self.kind_of(options)
         if "service" in options:
-            command, config = _hosting(federation, spec)
+            command = [sys.executable, "-c", _HOST, *map(os.path.abspath, sys.path)]
+            base = str(federation.scenario.base.absolute())
+            config = service_keys.hosted_config(federation, spec, base)
             note_inputs(federation, [options["service"].rpartition(":")[0]], options)
         else:
             command, config = command_of(federation, options), dict(spec.config)
@@ -112,23 +114,6 @@ class Process:
         if not hasattr(socket, "AF_UNIX"):
             return False, "needs a system with Unix sockets"
         return True, "built in"
-
-
-def _hosting(federation: Federation, spec: NodeSpec) -> tuple[list[str], dict[str, Any]]:
-    """The command that hosts a service, and the config that tells it which."""
-    service = spec.options["service"]
-    if not service_keys.CALLABLE.fullmatch(service):
-        found = federation.plugins.service(service)
-        service = f"{found.__module__}:{found.__qualname__}"
-    places = [os.path.abspath(place) for place in sys.path]
-    config = {
-        "service": service,
-        "base": str(federation.scenario.base.absolute()),
-        "workers": spec.options.get("workers", 1),
-        "queue": spec.options.get("queue"),
-        "config": dict(spec.config),
-    }
-    return [sys.executable, "-c", _HOST, *places], config
 
 
 def _check_keys_of_commands(value: Mapping[str, Any], path: Path, checker: Checker) -> None:

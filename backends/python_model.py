@@ -72,6 +72,7 @@ class PythonModel:
         name = options["service"]
         service = load_object(name, base) if ":" in name else federation.plugins.service(name)
         check_service(service, name)
+        service_keys.note_files(federation, spec)
 
         def make(life: int) -> ServiceHost:
             return ServiceHost(
@@ -79,6 +80,7 @@ class PythonModel:
                 name=spec.name,
                 seed=federation.seed,
                 config=spec.config,
+                base=base,
                 workers=options.get("workers", 1),
                 queue=options.get("queue"),
                 freeze=freeze,

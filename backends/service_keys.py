@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from simcore.plugins import Path
 
 if TYPE_CHECKING:
+    from simcore.federation import Federation
     from simcore.scenario.check import Checker
+    from simcore.scenario.model import NodeSpec
 
 CALLABLE = re.compile(r".+\.py:[A-Za-z_]\w*", re.ASCII)
 """A function or class of a file beside the scenario."""
@@ -58,3 +61,69 @@ def check_service(value: Any, path: Path, checker: Checker) -> None:
             service,
             known,
         )
+    elif not checker.incomplete((*path, "config")):
+        _check_config(checker.plugins.service(service), value, path, checker)
+
+
+def _check_config(service: Any, value: Any, path: Path, checker: Checker) -> None:
+    """Have an installed service report what is wrong with its `config`.
+
+    It may have a `schema`, the JSON Schema of its config, and a static method
+    `check(config, path, checker)` for what a schema cannot say; that gets what the schema allows.
+    """
+    config, place = value.get("config", {}), (*path, "config")
+    valid = config
+    if hasattr(service, "schema"):
+        valid = checker.check_schema(place, config, service.schema)
+    if hasattr(service, "check"):
+        try:
+            service.check(valid, place, checker)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            if valid == config:
+                raise  # else it needed a key whose value is reported already
+
+
+def hosted_config(federation: Federation, spec: NodeSpec, base: str) -> dict[str, Any]:
+    """What `simcore.protocol.service_main` is told about the service of a node.
+
+    Args:
+        federation: the run.
+        spec: the node; its options name a service.
+        base: the scenario's folder, as the program that hosts the service sees it.
+    """
+    service = spec.options["service"]
+    if not CALLABLE.fullmatch(service):
+        found = federation.plugins.service(service)
+        service = f"{found.__module__}:{found.__qualname__}"
+    note_files(federation, spec)
+    return {
+        "service": service,
+        "base": base,
+        "workers": spec.options.get("workers", 1),
+        "queue": spec.options.get("queue"),
+        "config": dict(spec.config),
+    }
+
+
+def note_files(federation: Federation, spec: NodeSpec) -> None:
+    """Have the files that a service's `config` names be inputs of the run.
+
+    Nobody else sees what is opened in another process, or by a library that is not Python.
+    """
+    for name in _texts(spec.config):
+        with suppress(OSError, ValueError):
+            file = federation.scenario.base / name
+            if name and file.is_file():
+                file.open("rb").close()
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)

@@ -73,7 +73,8 @@ SCHEMA: dict[str, Any] = {
                 },
                 "table": {
                     "description": "Measured values, each as likely: a list of durations, or a "
-                    "text file with one a line, relative to the scenario.",
+                    "text file with one a line, relative to the scenario; lines that begin with # "
+                    "are comments.",
                     "anyOf": [
                         {"type": "string"},
                         {"type": "array", "minItems": 1, "items": _DURATION},
@@ -162,7 +163,8 @@ def _table(value: str | Sequence[str], base: Path | None) -> tuple[float, ...]:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise UnitError(f"cannot read the table {value!r}: {error}") from error
-        value = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        entries = (line.strip() for line in lines)
+        value = [entry for entry in entries if entry and not entry.startswith("#")]
         if not value:
             raise UnitError(f"the table {path.name!r} holds no durations")
     return tuple(float(duration(entry)) for entry in value)

@@ -58,6 +58,7 @@ class Inline:
                 name=spec.name,
                 seed=federation.seed,
                 config=spec.config,
+                base=federation.scenario.base,
                 workers=spec.options.get("workers", 1),
                 queue=spec.options.get("queue"),
                 freeze=freeze,

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from heapq import heapify, heapreplace
+from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
-from simcore.distributions import Distribution, parse
+from simcore.distributions import Distribution, Sampler, parse
 from simcore.errors import UsageError
 from simcore.streams import stream
 from simcore.units import duration
@@ -150,6 +151,10 @@ class Context:
         """A further random stream, apart from all others."""
         return self._host.stream(purpose)
 
+    def path(self, name: str) -> Path:
+        """Where a file is that the scenario names relative to itself; also in a container."""
+        return self._host.base / name
+
     def send(
         self, destination: str, kind: str, payload: Any = None, *, size: int | None = None
     ) -> None:
@@ -180,13 +185,15 @@ class Context:
         """Declare that computing takes virtual time on one of the node's workers.
 
         Args:
-            cost: a duration ("4ms", or an int of ns) or a distribution, as in a scenario.
+            cost: a duration ("4ms", or an int of ns) or a distribution, as in a scenario; the
+                file of a table is relative to it, and read once.
 
         Returns:
             When the computing ends (ns); what is sent afterwards in this handler leaves then.
 
         Raises:
             Overloaded: all workers are busy and the node's queue is full.
+            UnitError: it is no distribution, or its table cannot be read.
         """
         start, end = self._host.book(self._at, cost, self._holds_worker)
         self._holds_worker = True
@@ -224,6 +231,7 @@ class ServiceHost:
         name: the node's name.
         seed: the scenario's seed.
         config: the node's `config`.
+        base: the scenario's folder, where files that it names are.
         workers: computations that run at the same time.
         queue: computations that may wait for a worker; None is unbounded.
         freeze: makes the canonical JSON text of a payload.
@@ -237,6 +245,7 @@ class ServiceHost:
         name: str,
         seed: int,
         config: Mapping[str, Any],
+        base: Path,
         workers: int = 1,
         queue: int | None = None,
         freeze: Callable[[Any], str],
@@ -244,6 +253,7 @@ class ServiceHost:
     ) -> None:
         self.name = name
         self.config = config
+        self.base = base
         self.freeze = freeze
         self.outputs: list[Output] = []
         self.measures: list[Measure] = []
@@ -252,6 +262,7 @@ class ServiceHost:
         self._seed = seed
         self._owner = name if life == 1 else f"{name} in life {life}"
         self._streams: dict[str, Random] = {}
+        self._tables: dict[str, Sampler] = {}
         self._free = [0] * workers
         heapify(self._free)
         self._queue = queue
@@ -277,10 +288,7 @@ class ServiceHost:
         Returns:
             Start and end of the computing (ns).
         """
-        if type(cost) is str or type(cost) is int:
-            span = duration(cost)
-        else:
-            span = parse(cost).sampler(self.stream("compute"))()
+        span = duration(cost) if isinstance(cost, (str, int)) else self._sampler(cost)()
         if goes_on:
             self._free[self._free.index(at)] = at + span
             heapify(self._free)
@@ -296,6 +304,16 @@ class ServiceHost:
             starts.append(start)
         heapreplace(self._free, start + span)
         return start, start + span
+
+    def _sampler(self, cost: Any) -> Sampler:
+        """What draws computing times; the file of a table is read at its first use."""
+        if not isinstance(cost, Mapping) or not isinstance(cost.get("table"), str):
+            return parse(cost).sampler(self.stream("compute"))
+        key = str(cost)
+        found = self._tables.get(key)
+        if found is None:
+            found = self._tables[key] = parse(cost, self.base).sampler(self.stream("compute"))
+        return found
 
     def advance(self, now: int, inputs: Sequence[Any]) -> Done:
         """Start the service if this is its first advance, handle messages, then timers due.

@@ -38,6 +38,7 @@ class _Hosted:
                 name=self.name,
                 seed=self._peer.seed,
                 config=config.get("config", {}),
+                base=Path(config["base"]),
                 workers=config.get("workers", 1),
                 queue=config.get("queue"),
                 freeze=plain,

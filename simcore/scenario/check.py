@@ -160,6 +160,21 @@ class Checker:
         self.problem(path, f"{message}: {shorten(repr(relative), 100)}", suggestion=meant)
         return False
 
+    def check_schema(self, path: KeyPath, value: Any, schema: Mapping[str, Any]) -> Any:
+        """Report what a schema of the plug-in's own does not allow in `value`, found at `path`.
+
+        Returns:
+            The value without what was reported.
+        """
+        validator = _Validator(schema, format_checker=Formats(self._names))
+
+        def wrong(value: Any) -> list[Finding]:
+            return findings(validator.iter_errors(value))
+
+        for found in wrong(value):
+            _report(self._report, found, self._pruned.original(path))
+        return Pruned(value, (), wrong).data
+
     def check_callable(self, path: KeyPath, reference: str, kind: sources.Kind) -> bool:
         """Report a reference `file.py:name` that leads nowhere; whether it leads somewhere.
 
@@ -263,9 +278,9 @@ def _names(word: Any, known: Mapping[str, Any]) -> bool:
     return isinstance(word, str) and word in known
 
 
-def _report(report: Report, found: Finding) -> None:
+def _report(report: Report, found: Finding, at: KeyPath = ()) -> None:
     report.add(
-        found.path,
+        (*at, *found.path),
         found.message,
         word=found.word,
         candidates=found.candidates,

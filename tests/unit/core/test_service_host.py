@@ -5,6 +5,8 @@ client ---> server      no delay, so every time is the service's own
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from worlds import MS, play, world
 
@@ -139,6 +141,7 @@ def test_answers_tell_how_long_they_waited_and_computed():
         name="s",
         seed=1,
         config={},
+        base=Path(),
         freeze=str,
     )
     outputs = host.advance(100, ["first", "second"]).outputs
@@ -219,3 +222,23 @@ def test_computing_times_come_from_a_stream_of_their_own():
     assert serving(plain, sends=[0, 100]).measured("end") == serving(
         drawing, sends=[0, 100]
     ).measured("end")
+
+
+def test_a_table_is_read_once_from_beside_the_scenario(tmp_path):
+    table = tmp_path / "costs.txt"
+    table.write_text("# service: echo\n  # N: 2\n4ms\n\n4 ms\n")
+
+    class Server:
+        def on_message(self, ctx, msg):
+            ctx.compute({"table": "costs.txt"})
+            ctx.compute({"min": "1ms", "table": "costs.txt"})
+            ctx.send("client", "where", str(ctx.path("models/a.onnx")))
+
+    host = ServiceHost(Server(), name="s", seed=1, config={}, base=tmp_path, freeze=str)
+    first = host.advance(0, ["first"]).outputs
+    table.unlink()
+    second = host.advance(9 * MS, ["second"]).outputs
+    assert [(output.at, output.payload) for output in [*first, *second]] == [
+        (9 * MS, str(tmp_path / "models" / "a.onnx")),
+        (18 * MS, str(tmp_path / "models" / "a.onnx")),
+    ]

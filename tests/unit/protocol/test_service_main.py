@@ -103,7 +103,7 @@ def test_it_says_what_it_says_inside_simcore(folder: Path) -> None:
     for life in (1, 2):
         host = ServiceHost(
             load_service("services.py:Mixed", folder)(),
-            name="n", seed=7, freeze=freeze, life=life, **BASE,
+            name="n", seed=7, base=folder, freeze=freeze, life=life, **BASE,
         )  # fmt: skip
         with service(folder) as n:
             assert begin(n, folder, life=life) == frames.Ready("reactive", 0)
