@@ -70,5 +70,5 @@ def test_everything_wrong_is_reported_at_once() -> None:
         "<string>:7:20: nodes.server.config.kind: must be text, got 5",
         "<string>:7:23: nodes.server.config.compute: cannot read the table 'none.txt': "
         "[Errno 2] No such file or directory: 'none.txt'",
-        "<string>:7:52: nodes.server.config.computer: unknown key",
+        "<string>:7:51: nodes.server.config.computer: unknown key",
     ]
