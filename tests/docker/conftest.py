@@ -88,7 +88,7 @@ def provisions(base_image: str, wheels: Path) -> Iterator[dict[str, str]]:
 @pytest.fixture(autouse=True)
 def nothing_left(engine: DockerClient) -> Iterator[None]:
     """No container, network or volume of simcore's outlives a test."""
-    before = set(made_by_simcore(engine))
+    before = {each.id for each in made_by_simcore(engine)}
     yield
     found = left(engine, before)
     assert found == [], f"left behind: {found}"

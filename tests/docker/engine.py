@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from docker import DockerClient
 from docker.errors import DockerException, NotFound
 
-from simcore.ending import start_time
+from simcore.private import is_over
 
 MARK = "simcore."
 """How the name of each label begins that simcore puts on what it makes."""
 
 OWNER = "simcore.owner"
-"""The label that says which process made it: boot, process id and start time."""
+"""The label that says whose run it belongs to."""
 
 CLEARING = 20
 """Seconds of wall time for a guard to clear up after a simcore that was killed: a backstop."""
@@ -41,42 +43,59 @@ def connect() -> DockerClient:
     return client
 
 
-def made_by_simcore(client: DockerClient) -> dict[str, dict[str, str]]:
-    """Labels of all containers, networks and volumes of simcore's, by kind and name."""
+@dataclass(frozen=True)
+class Thing:
+    """A container, network or volume.
+
+    Attributes:
+        id: by which the engine knows it.
+        text: its kind, name and state.
+        labels: its labels.
+    """
+
+    id: str
+    text: str
+    labels: dict[str, str] = field(compare=False)
+
+
+def made_by_simcore(client: DockerClient) -> list[Thing]:
+    """All containers, networks and volumes of simcore's."""
     api = client.api
-    found = {
-        f"container {each['Id'][:12]} ({each['State']})": each for each in api.containers(all=True)
-    }
-    found |= {f"network {each['Name']}": each for each in api.networks()}
-    found |= {f"volume {each['Name']}": each for each in api.volumes()["Volumes"] or ()}
-    labels = {name: dict(each["Labels"] or {}) for name, each in found.items()}
-    return {
-        name: each for name, each in labels.items() if any(key.startswith(MARK) for key in each)
-    }
+    found = [
+        Thing(
+            each["Id"], f"container {each['Names'] or each['Id']}, {each['State']}", each["Labels"]
+        )
+        for each in api.containers(all=True)
+    ]
+    found += [
+        Thing(each["Id"], f"network {each['Name']}", each["Labels"]) for each in api.networks()
+    ]
+    volumes = api.volumes()["Volumes"] or ()
+    found += [Thing(each["Name"], f"volume {each['Name']}", each["Labels"]) for each in volumes]
+    return [each for each in found if any(key.startswith(MARK) for key in each.labels or ())]
 
 
-def _of_another(labels: dict[str, str]) -> bool:
-    """Whether it belongs to a process that lives and is not this one, as in a parallel test."""
-    boot, _, process = labels.get(OWNER, "").partition(":")
-    pid, _, started = process.partition(":")
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        if boot != file.read().strip() or not pid.isdecimal() or int(pid) == os.getpid():
-            return False
-    return str(start_time(int(pid))) == started
+def of_another(labels: dict[str, str]) -> bool:
+    """Whether it belongs to a run of another process that lives, as in a parallel test."""
+    owner = json.loads(labels.get(OWNER, "null"))
+    return owner is not None and not is_over(owner) and owner["pid"] != os.getpid()
 
 
-def left(client: DockerClient, before: set[str] = frozenset()) -> list[str]:
+def left(
+    client: DockerClient, before: Set[str] = frozenset(), clearing: float = CLEARING
+) -> list[str]:
     """What simcore has left, once its guards have had time to clear up.
 
     Args:
-        before: names of what was there before.
+        before: ids of what was there before.
+        clearing: seconds of wall time that they have.
     """
-    deadline = time.monotonic() + CLEARING
+    deadline = time.monotonic() + clearing
     while True:
         found = [
-            f"{name} with {labels}"
-            for name, labels in made_by_simcore(client).items()
-            if name not in before and not _of_another(labels)
+            f"{each.text} with {each.labels}"
+            for each in made_by_simcore(client)
+            if each.id not in before and not of_another(each.labels)
         ]
         if not found or time.monotonic() > deadline:
             return found
