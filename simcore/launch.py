@@ -208,17 +208,7 @@ class Child:
 
     def tail(self, lines: int = 10) -> list[str]:
         """The last lines of its log; long ones are cut."""
-        try:
-            with self.log.open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - _TAIL))
-                data = file.read(_TAIL)
-        except OSError:
-            return []
-        found = data.decode(errors="replace").splitlines()[-lines:] if lines > 0 else []
-        return [
-            line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}..." for line in found
-        ]
+        return tail_of(self.log, lines)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait for its end, at most so many seconds; whether it has ended."""
@@ -273,6 +263,19 @@ class Child:
         # The child is not waited for, so its number cannot be another's, nor its group's.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
+
+
+def tail_of(log: Path, lines: int) -> list[str]:
+    """The last lines of a log; long ones are cut."""
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL))
+            data = file.read(_TAIL)
+    except OSError:
+        return []
+    found = data.decode(errors="replace").splitlines()[-lines:] if lines > 0 else []
+    return [line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}..." for line in found]
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from simcore.guard import Guard
 from simcore.private import PrivateDirectory
@@ -22,6 +22,9 @@ from simcore.results.recorder import Life
 if TYPE_CHECKING:
     from simcore.federation import Federation
     from simcore.remote import Remote
+
+
+T = TypeVar("T")
 
 
 class Outside:
@@ -45,6 +48,7 @@ class Outside:
         self._times: dict[Remote, tuple[int, int | None]] = {}
         self._names: set[str] = set()
         self._finals: list[Callable[[], None]] = []
+        self._ones: dict[Any, Any] = {}
         self._closed = False
 
     @property
@@ -71,6 +75,13 @@ class Outside:
         """The file that a participant's output goes to."""
         # simcore.log is simcore's own; no participant's log ends in .out.log else.
         return self.logs / (f"{name}.out.log" if name == "simcore" else f"{name}.log")
+
+    def one(self, make: Callable[[Federation], T]) -> T:
+        """What a backend has once in a run; made when it is first asked for."""
+        if make not in self._ones:
+            self._ones[make] = make(self._federation)
+        found: T = self._ones[make]
+        return found
 
     def finally_(self, action: Callable[[], None]) -> None:
         """Have something done once all participants have ended, before the guard goes."""

@@ -194,9 +194,7 @@ class Remote(Participant):
             self.grain, following = check_ready(ready, self.kind, now)
             if surplus := self._channel.surplus:
                 raise self._last_word() or unasked(surplus)
-        except LaunchError as error:  # of one that was still being started
-            self._fail("start", f"{self.name} cannot be started: {error}")
-        except (ProtocolError, ChannelError, _Ended) as error:
+        except (ProtocolError, ChannelError, LaunchError, _Ended) as error:
             self._explain(error)
         self._since = now
         self.outside.note_ready(self)
@@ -369,11 +367,17 @@ class Remote(Participant):
 
     def _explain(self, error: Exception) -> NoReturn:
         """Raise the report of what was met while the participant was waited for."""
+        running = self.running
+        try:
+            if running is not None:
+                running.status()
+        except LaunchError as failed:  # it was still being started
+            self._fail("start", f"{self.name} cannot be started: {failed}")
         if isinstance(error, ProtocolError):
             if error.rule != "participant-error":
                 self._tell(str(error))
-            elif self.running is not None:
-                self.running.wait(_GRACE)  # it is to end after it has said so
+            elif running is not None:
+                running.wait(_GRACE)  # it is to end after it has said so
             said = str(error).partition("\n")[0]
             own = error.rule == "participant-error" and self.name in said
             self._fail(error.rule, str(error) if own else f"{self.name}: {error}")
@@ -382,7 +386,6 @@ class Remote(Participant):
         if isinstance(error, LineTooLong):
             self._tell(str(error))
             self._fail("line-too-long", str(error))
-        running = self.running
         if running is not None and isinstance(error, ChannelClosed):
             # The kernel closes a dying program's connection before it can be waited for.
             running.wait(_GRACE if error.direction == "both" else _PARTING)

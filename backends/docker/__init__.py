@@ -1,0 +1,184 @@
+"""`implementation: docker`: a service or a program in a container of its own.
+
+A service is hosted as in a process and has the same digest; a program takes part by speaking the
+protocol of `docs/protocol.md`. The core knows of no containers: to it this is a participant like
+any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+import simcore
+from simcore.commands import note_inputs, timeouts
+from simcore.failure import CONNECTING, Phase
+from simcore.hosting import host
+from simcore.node import Node
+from simcore.participant import Kind, Participant
+from simcore.plugins import Determinism, Path
+
+from .. import service_keys
+from . import images, keys
+from .engine import Engine, EngineError, failures
+from .files import Place
+from .fleet import Fleet
+from .images import Image
+from .participant import BASE, ContainerLauncher, ContainerParticipant, places
+from .sweep import name_of, remove, stale
+
+if TYPE_CHECKING:
+    from simcore.federation import Federation
+    from simcore.scenario.check import Checker
+    from simcore.scenario.model import NodeSpec
+
+_PLAIN = "echo"
+"""The service whose image hosts a service of the scenario's own: Python, and nothing else."""
+
+# The image may have a PYTHONPATH of its own.
+_HOST = (
+    f"import sys; sys.path.insert(0, {images.RUNTIME!r}); "
+    "from simcore.protocol.service_main import main; sys.exit(main())"
+)
+
+
+class Docker:
+    """Plug-in `implementation: docker`."""
+
+    name = "docker"
+    determinism: Determinism = "exact"
+    schema: Mapping[str, Any] = keys.SCHEMA
+
+    def check(self, value: Any, path: Path, checker: Checker) -> None:
+        """Report what is missing or impossible, without asking the engine."""
+        keys.check_keys(value, path, checker)
+        if find_spec("docker") is None:
+            checker.problem(
+                (*path, "implementation"),
+                "docker needs a library that is not installed: pip install 'simcore[docker]'",
+            )
+
+    def kind_of(self, options: Mapping[str, Any]) -> Kind:
+        """What a node's container is granted."""
+        kind: Kind = options.get("kind", "reactive")
+        return kind
+
+    def attach(self, federation: Federation, spec: NodeSpec) -> Node:
+        """Make the node; its container starts with all others, when everything is made."""
+        options = spec.options
+        fleet = federation.outside.one(Fleet)
+        image = fleet.image_of(spec.group, lambda: _image(federation, fleet, spec))
+        federation.note_part(f"image of {spec.group}", image.id)
+        shared = options.get("hosts") == "group"
+        names = [spec.name]
+        if shared:
+            names = [each.name for each in federation.scenario.select(spec.group)]
+        name = spec.name if len(names) == 1 else spec.group
+        transport = fleet.transport(options.get("transport", "auto"), image)
+        launcher = _launcher(fleet, name, image, spec, transport)
+        config = dict(spec.config)
+        if "service" in options:
+            config = service_keys.hosted_config(federation, spec, BASE)
+            note_inputs(federation, [options["service"].rpartition(":")[0]], options)
+        note_inputs(federation, options.get("files", ()), options)
+        kind = self.kind_of(options)
+
+        def make(life: int) -> Participant:
+            return ContainerParticipant(
+                federation, name, names, launcher, kind=kind, config=config, life=life,
+                transport=transport, health=options.get("health"), advice=_advice(transport),
+                **timeouts(options),
+            )  # fmt: skip
+
+        return host(federation, spec, make, kind=kind, shared=shared)
+
+    def doctor(self) -> tuple[bool, str]:
+        """Needs a Docker Engine."""
+        try:
+            engine = Engine()
+            version = engine.version()
+            engine.close()
+        except simcore.SimcoreError as error:
+            return False, str(error)
+        return True, f"Docker Engine {version} at {engine.address}"
+
+    def clean(self, dry_run: bool) -> Iterator[str]:
+        """Remove containers of runs that are over."""
+        try:
+            engine = Engine()
+        except simcore.SimcoreError:
+            return  # then there is nothing that could be removed
+        try:
+            for each in list(stale(engine.api)):
+                if not dry_run:
+                    remove(engine.api, each["Id"])
+                yield f"container {name_of(each)} of run {each['Labels'].get('simcore.run')}"
+        except failures() as error:
+            raise EngineError(f"containers cannot be removed: {error}") from error
+        finally:
+            engine.close()
+
+
+def _image(federation: Federation, fleet: Fleet, spec: NodeSpec) -> Image:
+    """The image of a group's containers."""
+    options, base = spec.options, federation.scenario.base.absolute()
+    if "build" in options:
+        return images.built(fleet.engine, base, options["build"], federation.say)
+    if "image" in options:
+        return images.named(fleet.engine, options["image"], federation.say)
+    name = options["service"]
+    if service_keys.CALLABLE.fullmatch(name):
+        name = _PLAIN
+    service = federation.plugins.service(name)
+    return images.of_service(fleet.engine, name, service, federation.say)
+
+
+def _launcher(
+    fleet: Fleet, name: str, image: Image, spec: NodeSpec, transport: str
+) -> ContainerLauncher:
+    """What starts the container of a node."""
+    options = spec.options
+    hosted = "service" in options
+    base = fleet.federation.scenario.base.absolute()
+    wanted = places(base, options.get("files"), hosted)
+    program: Sequence[str] = options.get("command", ())
+    if hosted:
+        program = ["python3", "-c", _HOST]
+        if "image" in options or "build" in options:
+            wanted += _runtime()
+    seen = transport == "shared"
+    return ContainerLauncher(
+        fleet, name, image, program, options,
+        mounted=[each for each in wanted if seen and each.open],
+        copied=[each for each in wanted if not seen or not each.open],
+    )  # fmt: skip
+
+
+def _runtime() -> list[Place]:
+    """What hosts a service, for an image that does not have it."""
+    core = FilePath(simcore.__file__).parent
+    backends = FilePath(__file__).parents[1]
+    return [
+        Place(core, f"{images.RUNTIME}/simcore"),
+        Place(backends, f"{images.RUNTIME}/simcore_backends"),
+    ]
+
+
+def _advice(transport: str) -> Any:
+    def advise(phase: Phase, rule: str) -> str | None:
+        if rule == "deadline" and phase is CONNECTING and transport == "shared":
+            return (
+                "if its engine does not let containers use a socket of this machine, "
+                "say transport: stdio"
+            )
+        if rule == "process-ended" and phase is CONNECTING:
+            return (
+                "it runs as nobody, with a file system that it cannot write to, without network "
+                "and capabilities; 'allow' gives it more. A service needs Python 3.11 or newer "
+                "as python3 in its image"
+            )
+        return None
+
+    return advise

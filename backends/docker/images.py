@@ -1,0 +1,244 @@
+"""Images: those that a scenario names, those it has built, and those of simcore's services.
+
+A service's image is built when it is first needed, from the Dockerfile beside the service, and
+kept under a digest of all that goes into it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import sys
+import tarfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import simcore
+from simcore.errors import UsageError
+
+from .engine import Engine, EngineError, failures, is_status, text_of
+
+RUNTIME = "/opt/simcore"
+"""Where a container has what hosts a service."""
+PACKAGES = "/opt/packages"
+"""Where it has the libraries that the service needs."""
+_RUNTIME = (
+    *("__init__", "errors", "units", "streams", "distributions"),
+    *(f"protocol/{name}" for name in ("__init__", "peer", "service", "service_main", "loading")),
+)
+"""Modules of simcore that host a service; they need the standard library only."""
+_LAST_LINES = 20
+
+Context = dict[str, bytes | Path]
+"""What a build sees: contents by path, or the file that has them if it is a large one."""
+
+
+class Image(NamedTuple):
+    """An image that the engine has.
+
+    Attributes:
+        id: its digest, "sha256:...".
+        name: what it is called, for reports.
+    """
+
+    id: str
+    name: str
+
+
+def named(engine: Engine, name: str, say: Callable[[str], None]) -> Image:
+    """The image of a name, which is pulled if the engine has none.
+
+    Raises:
+        EngineError: there is none, here or in the registry.
+    """
+    found = _inspect(engine, name)
+    if found is None:
+        say(f"docker: pulling the image {name}")
+        try:
+            _pull(engine, name)
+        except failures() as error:
+            raise EngineError(
+                f"the image {name} is not on the Docker Engine at {engine.address} and cannot be "
+                f"pulled: check its name, or build it with docker build -t {name} "
+                f"({text_of(error)})"
+            ) from None
+        found = _inspect(engine, name)
+        if found is None:
+            raise EngineError(f"the image {name} was pulled and is not there")
+    return Image(found, name)
+
+
+def _inspect(engine: Engine, name: str) -> str | None:
+    def look() -> str | None:
+        try:
+            found: str = engine.api.inspect_image(name)["Id"]
+        except failures() as error:
+            if is_status(error, 404):
+                return None
+            raise
+        return found
+
+    return engine.ask(f"look for the image {name}", look)
+
+
+def _pull(engine: Engine, name: str) -> None:
+    from docker.utils import parse_repository_tag
+
+    repository, tag = parse_repository_tag(name)
+    engine.api.pull(repository, tag or "latest")
+
+
+def built(
+    engine: Engine, base: Path, wanted: str | Mapping[str, Any], say: Callable[[str], None]
+) -> Image:
+    """Build a user's image; what has not changed is taken from the engine's cache.
+
+    Args:
+        engine: where it is built.
+        base: the scenario's folder.
+        wanted: the key `build`.
+        say: shows a line to the user.
+
+    Raises:
+        EngineError: it cannot be built.
+    """
+    keys: Mapping[str, Any] = {"context": wanted} if isinstance(wanted, str) else wanted
+    context = base / keys["context"]
+    say(f"docker: building the image of {keys['context']}")
+    lines = engine.api.build(
+        path=str(context),
+        dockerfile=keys.get("dockerfile"),
+        buildargs=dict(keys.get("args", {})),
+        target=keys.get("target", ""),
+        rm=True,
+        forcerm=True,
+        decode=True,
+    )
+    return Image(_built(engine, lines, keys["context"]), keys["context"])
+
+
+def of_service(engine: Engine, name: str, service: type, say: Callable[[str], None]) -> Image:
+    """The image of an installed service, built if it is not there.
+
+    Args:
+        engine: where it is.
+        name: of the service, as scenarios have it.
+        service: its class; a Dockerfile lies beside its module.
+        say: shows a line to the user.
+
+    Raises:
+        UsageError: the service has no Dockerfile, or a variable names no folder of wheels.
+        EngineError: the image cannot be built.
+    """
+    folder = _folder_of(service)
+    if not (folder / "Dockerfile").is_file():
+        raise UsageError(
+            f"the service {name} comes without a Dockerfile: name an 'image' that has it, or "
+            "'build' one"
+        )
+    context, arguments = _context(folder), _arguments()
+    tag = f"simcore/{name}:{_digest(engine, context, arguments)}"
+    found = _inspect(engine, tag)
+    if found is None:
+        say(f"docker: building the image {tag} (once; a minute or more)")
+        lines = engine.api.build(
+            fileobj=_tar(context),
+            custom_context=True,
+            encoding="",
+            buildargs=arguments,
+            tag=tag,
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
+        found = _built(engine, lines, tag)
+    return Image(found, tag)
+
+
+def _built(engine: Engine, lines: Iterable[Mapping[str, Any]], name: str) -> str:
+    """Follow a build to its end; the id of the image."""
+    said: list[str] = []
+    found = None
+    try:
+        for line in lines:
+            if "error" in line:
+                last = "".join(f"\n    {text}" for text in said[-_LAST_LINES:])
+                raise EngineError(
+                    f"the image {name} cannot be built: {' '.join(line['error'].split())}\n"
+                    f"  last lines of the build:{last or ' none'}"
+                )
+            said += str(line.get("stream", "")).splitlines()
+            if "aux" in line and "ID" in line["aux"]:
+                found = str(line["aux"]["ID"])
+    except failures() as error:
+        raise EngineError(f"the image {name} cannot be built: {text_of(error)}") from None
+    if found is None:
+        raise EngineError(f"the build of the image {name} ended without an image")
+    return found
+
+
+def runtime() -> dict[str, bytes]:
+    """What hosts a service in a container: files by their path below `RUNTIME`."""
+    core = Path(simcore.__file__).parent
+    backends = Path(__file__).parents[1]
+    found = {f"simcore/{name}.py": (core / f"{name}.py").read_bytes() for name in _RUNTIME}
+    found["simcore_backends/__init__.py"] = b""
+    for file in sorted((backends / "services").rglob("*.py")):
+        found[f"simcore_backends/{file.relative_to(backends)}"] = file.read_bytes()
+    return found
+
+
+def _context(folder: Path) -> Context:
+    """What the build of a service's image sees."""
+    names = ("Dockerfile", "requirements.txt")
+    context: Context = {name: (folder / name).read_bytes() for name in names}
+    context |= {f"runtime/{path}": data for path, data in runtime().items()}
+    context["wheels/README"] = b"Wheels to install from, where no package index is reached.\n"
+    if wheels := os.environ.get("SIMCORE_WHEELS"):
+        if not Path(wheels).is_dir():
+            raise UsageError(f"SIMCORE_WHEELS names {wheels}, and that is no folder")
+        context |= {f"wheels/{file.name}": file for file in Path(wheels).glob("*.whl")}
+    return context
+
+
+def _arguments() -> dict[str, str]:
+    """The arguments of a build that this machine's user has set."""
+    found = {}
+    if image := os.environ.get("SIMCORE_BASE_IMAGE"):
+        found["BASE_IMAGE"] = image
+    if os.environ.get("SIMCORE_WHEELS"):
+        found["PIP_ARGS"] = "--no-index --find-links=/w/wheels"
+    elif options := os.environ.get("SIMCORE_PIP_ARGS"):
+        found["PIP_ARGS"] = options
+    return found
+
+
+def _folder_of(service: type) -> Path:
+    return Path(str(sys.modules[service.__module__].__file__)).parent
+
+
+def _digest(engine: Engine, context: Context, arguments: Mapping[str, str]) -> str:
+    """Names an image by all that goes into it; a wheel says by its name what is in it."""
+    total = hashlib.sha256()
+    for path, data in sorted(context.items()):
+        found = "" if isinstance(data, Path) else hashlib.sha256(data).hexdigest()
+        total.update(f"{path}\0{found}\0".encode())
+    for name, value in sorted(arguments.items()):
+        total.update(f"{name}={value}\0".encode())
+    if base := arguments.get("BASE_IMAGE"):
+        total.update(str(_inspect(engine, base)).encode())
+    return total.hexdigest()[:12]
+
+
+def _tar(context: Context) -> io.BytesIO:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for path, found in sorted(context.items()):
+            data = found.read_bytes() if isinstance(found, Path) else found
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(data), 0o644
+            archive.addfile(entry, io.BytesIO(data))
+    packed.seek(0)
+    return packed
