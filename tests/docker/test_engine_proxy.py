@@ -20,14 +20,17 @@ def client(proxy: EngineProxy) -> DockerClient:
 def test_all_goes_through(engine: DockerClient, base_image: str, tmp_path: Path) -> None:
     program = "import sys; print(sys.stdin.readline() * 2)"
     options = {"network_mode": "none", "stdin_open": True}
-    with EngineProxy(tmp_path) as proxy, closing(client(proxy)) as ours:
-        with running(ours, base_image, ["python3", "-c", program], **options) as container:
-            stream = container.attach_socket(params={"stdin": 1, "stdout": 1, "stream": 1})
-            stream._sock.sendall(b"abc\n")
-            assert container.wait()["StatusCode"] == 0
-            assert container.logs() == b"abc\nabc\n\n"
-            stream._sock.close()
-            stream.close()
+    with (
+        EngineProxy(tmp_path) as proxy,
+        closing(client(proxy)) as ours,
+        running(ours, base_image, ["python3", "-c", program], **options) as container,
+    ):
+        stream = container.attach_socket(params={"stdin": 1, "stdout": 1, "stream": 1})
+        stream._sock.sendall(b"abc\n")
+        assert container.wait()["StatusCode"] == 0
+        assert container.logs() == b"abc\nabc\n\n"
+        stream._sock.close()
+        stream.close()
     asked = [line.split("?")[0].replace(container.id, "ID") for line in proxy.requests]
     assert [line for line in asked if line != "GET /containers/ID/json"] == [
         "POST /containers/create", "POST /containers/ID/start", "POST /containers/ID/attach",
