@@ -8,17 +8,16 @@ kept, and nothing is left behind.
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from outsiders import left_of, outsiders, until_none
-from support import Ended, Project
+from reports import Report, report_of
+from support import Project
 
 from simcore import open_run
 
@@ -29,27 +28,6 @@ def project(tmp_path: Path) -> Iterator[Project]:
         yield made
 
 
-PARTS = {
-    "pending": re.compile(r"^  pending: (.*)$", re.M),
-    "last": re.compile(r"^  last DONE: (.*)$", re.M),
-    "process": re.compile(r"^  process: (.*)$", re.M),
-    "waiting": re.compile(r"^  waiting: (.*)$", re.M),
-}
-
-
-@dataclass
-class Report:
-    """The parts of a report, as the user reads them."""
-
-    text: str
-    first: str
-    rule: str
-    pending: str
-    last: str
-    process: str
-    waiting: str
-
-
 def failed(project: Project, *options: str, file: str = "scenario.yaml", **more: Any) -> Report:
     """A run that fails, and the report of it."""
     with project.start(file, "--out", "run", *options, **more) as started:
@@ -58,22 +36,6 @@ def failed(project: Project, *options: str, file: str = "scenario.yaml", **more:
     assert "Traceback (most recent call last):" not in ended.err
     assert left_of(started.process.pid) == []
     return report_of(project, ended)
-
-
-def report_of(project: Project, ended: Ended) -> Report:
-    begin = re.search(r"^simcore: (.* \(rule: ([a-z-]+)\))$", ended.err, re.M)
-    assert begin is not None, ended.err
-    assert "node sink" in ended.err
-    written = json.loads((project.path / "run/manifest.json").read_text(encoding="utf-8"))
-    assert written["exit"]["reason"] == "participant_error"
-    assert written["exit"]["message"].splitlines()[0] == begin.group(1)
-    assert written["digest"] is None
-    found = {}
-    for name, pattern in PARTS.items():
-        part = pattern.search(ended.err)
-        assert part is not None, (name, ended.err)
-        found[name] = part.group(1)
-    return Report(ended.err, begin.group(1), begin.group(2), **found)
 
 
 def sink(mode: str, **keys: str) -> list[str]:
