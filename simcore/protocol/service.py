@@ -58,7 +58,11 @@ class Incoming(Protocol):
 
 
 class Service(Protocol):
-    """What a service class looks like; all three methods are optional."""
+    """What a service class looks like; all methods are optional.
+
+    One that has `on_messages(ctx, messages)` is given all that arrive at one instant together, in
+    the order of arrival, in place of `on_message`.
+    """
 
     def start(self, ctx: Context) -> None:
         """Called once at virtual time 0, and after a restart."""
@@ -70,7 +74,7 @@ class Service(Protocol):
         """Called when a timer set by `ctx.set_timer` is due."""
 
 
-HANDLERS = ("start", "on_message", "on_timer")
+HANDLERS = ("start", "on_message", "on_messages", "on_timer")
 """Methods of a service, at least one of which it needs."""
 
 
@@ -156,11 +160,18 @@ class Context:
         return self._host.base / name
 
     def send(
-        self, destination: str, kind: str, payload: Any = None, *, size: int | None = None
+        self,
+        destination: str,
+        kind: str,
+        payload: Any = None,
+        *,
+        size: int | None = None,
+        cause: Incoming | None = None,
     ) -> None:
         """Send a message: now, or when the computing declared before it in this handler ends.
 
-        Its cause is the message being handled. Arguments as for `Node.send`.
+        Its cause is the message being handled, unless another of this instant is named.
+        Arguments as for `Node.send`.
         """
         self._host.outputs.append(
             Output(
@@ -169,7 +180,7 @@ class Context:
                 kind,
                 self._host.freeze(payload),
                 size,
-                self._cause,
+                self._cause if cause is None else cause,
                 self._waited,
                 self._computed,
             )
@@ -270,6 +281,7 @@ class ServiceHost:
         self._started = False
         self._on_start = getattr(service, "start", None)
         self._on_message = getattr(service, "on_message", None)
+        self._on_messages = getattr(service, "on_messages", None)
         self._on_timer = getattr(service, "on_timer", None)
         self._context = Context(self)
 
@@ -326,7 +338,10 @@ class ServiceHost:
             self._started = True
             if self._on_start is not None:
                 self._call(now, None, self._on_start)
-        if self._on_message is not None:
+        if self._on_messages is not None:
+            if inputs:
+                self._call(now, None, self._on_messages, inputs)
+        elif self._on_message is not None:
             for message in inputs:
                 self._call(now, message, self._on_message, message)
         due = [(when, number, name) for name, (when, number) in self.timers.items() if when <= now]
