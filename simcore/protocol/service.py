@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from heapq import heapify, heapreplace
 from pathlib import Path
 from random import Random
+from time import perf_counter_ns
 from typing import Any, NamedTuple, Protocol
 
 from simcore.distributions import Distribution, Sampler, parse
@@ -73,6 +74,9 @@ class Service(Protocol):
     def on_timer(self, ctx: Context, name: str) -> None:
         """Called when a timer set by `ctx.set_timer` is due."""
 
+
+HANDLER_TIME = "handler_ns"
+"""The measurement of a calibration run: wall time (ns) that the handler of a message took."""
 
 HANDLERS = ("start", "on_message", "on_messages", "on_timer")
 """Methods of a service, at least one of which it needs."""
@@ -247,6 +251,7 @@ class ServiceHost:
         queue: computations that may wait for a worker; None is unbounded.
         freeze: makes the canonical JSON text of a payload.
         life: which start of the node this is, from 1; each life draws numbers of its own.
+        calibrate: measure how long the handler of each message takes on this machine.
     """
 
     def __init__(
@@ -261,6 +266,7 @@ class ServiceHost:
         queue: int | None = None,
         freeze: Callable[[Any], str],
         life: int = 1,
+        calibrate: bool = False,
     ) -> None:
         self.name = name
         self.config = config
@@ -279,6 +285,8 @@ class ServiceHost:
         self._queue = queue
         self._starts: deque[int] = deque()
         self._started = False
+        self._handle = self._timed if calibrate else self._call
+        self._overloaded = False
         self._on_start = getattr(service, "start", None)
         self._on_message = getattr(service, "on_message", None)
         self._on_messages = getattr(service, "on_messages", None)
@@ -300,7 +308,7 @@ class ServiceHost:
         Returns:
             Start and end of the computing (ns).
         """
-        span = duration(cost) if isinstance(cost, (str, int)) else self._sampler(cost)()
+        span = self.span(cost)
         if goes_on:
             self._free[self._free.index(at)] = at + span
             heapify(self._free)
@@ -312,10 +320,15 @@ class ServiceHost:
             starts.popleft()
         if start > at:
             if self._queue is not None and len(starts) >= self._queue:
+                self._overloaded = True
                 raise Overloaded(f"{self.name}: {len(starts)} computations wait already")
             starts.append(start)
         heapreplace(self._free, start + span)
         return start, start + span
+
+    def span(self, cost: str | int | Mapping[str, Any] | Distribution) -> int:
+        """How long a computing takes (ns); drawn, where the cost is a distribution."""
+        return duration(cost) if isinstance(cost, (str, int)) else self._sampler(cost)()
 
     def _sampler(self, cost: Any) -> Sampler:
         """What draws computing times; the file of a table is read at its first use."""
@@ -343,7 +356,7 @@ class ServiceHost:
                 self._call(now, None, self._on_messages, inputs)
         elif self._on_message is not None:
             for message in inputs:
-                self._call(now, message, self._on_message, message)
+                self._handle(now, message, self._on_message, message)
         due = [(when, number, name) for name, (when, number) in self.timers.items() if when <= now]
         for when, number, name in sorted(due):
             if self.timers.get(name) == (when, number):
@@ -361,6 +374,15 @@ class ServiceHost:
             self.measures.append(Measure(now, "rejected", 1))
         finally:
             context._cause = None
+
+    def _timed(self, now: int, cause: Any, handler: Callable[..., None], *arguments: Any) -> None:
+        """As `_call`, and record how long it took, unless it found no room to compute."""
+        self._overloaded = False
+        began = perf_counter_ns()
+        self._call(now, cause, handler, *arguments)
+        took = perf_counter_ns() - began
+        if not self._overloaded:
+            self.measures.append(Measure(now, HANDLER_TIME, took))
 
     def _done(self) -> Done:
         outputs, self.outputs = self.outputs, []

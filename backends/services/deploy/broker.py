@@ -1,0 +1,218 @@
+"""The connection to an MQTT broker: made again whenever it is lost, with growing pauses.
+
+One thread does everything. A message is acknowledged when the service has handled it, so one that
+is under way when the machine loses its power comes again. The broker keeps a session: with QoS 1
+or 2, what is sent to a service that is away for a while reaches it when it is back.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+
+from .options import Access
+from .topics import Topics
+
+log = logging.getLogger("simcore")
+
+KEEPALIVE = 60
+"""Seconds without a word after which a broker and a client take each other for gone."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds between two attempts to connect; each pause is twice the last."""
+
+SLICE = 0.5
+"""Seconds within which a request to end is seen."""
+
+FAREWELL = 5.0
+"""Seconds that the last messages get to be acknowledged."""
+
+OUTBOX = 10_000
+"""Messages that wait for the broker; of more, the oldest are dropped."""
+
+
+Receive = Callable[[str, bytes, bool], None]
+"""Takes the topic and payload of what arrived, and whether it is a retained message."""
+
+
+class Broker:
+    """A node's connection to its broker.
+
+    Args:
+        access: where the broker is.
+        topics: of the node.
+        client: its name at the broker, which knows a client by it when it comes back.
+        random: draws pauses, so that a fleet does not come back all at once.
+
+    Attributes:
+        receive: takes what arrives; to be set before the first `step`.
+
+    Raises:
+        OSError: the certificates cannot be read.
+    """
+
+    receive: Receive
+
+    def __init__(self, access: Access, topics: Topics, client: str, random: Random) -> None:
+        self._access = access
+        self._topics = topics
+        self._random = random
+        self._outbox: deque[tuple[str, str]] = deque()
+        self._dropped = 0
+        self._pauses = 0
+        self._again = 0.0
+        self._since: float | None = None
+        self._client = self._make(client)
+
+    def _make(self, name: str) -> Client:
+        access = self._access
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=name,
+            clean_session=False,
+            protocol=MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+        )
+        client.max_queued_messages_set(OUTBOX)
+        client.will_set(self._topics.status, "offline", access.qos, retain=True)
+        if access.user is not None:
+            client.username_pw_set(access.user, access.password)
+        if access.tls:
+            client.tls_set(access.authority)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_socket_open = _without_delay
+        client.connect_async(access.host, access.port, KEEPALIVE)
+        return client
+
+    def publish(self, topic: str, text: str) -> None:
+        """Send a text, or keep it until the broker can be reached."""
+        if self._since is None:
+            self._keep(topic, text)
+        else:
+            self._send(topic, text)
+
+    def _send(self, topic: str, text: str) -> None:
+        info = self._client.publish(topic, text.encode(), self._access.qos)
+        if info.rc is MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
+            self._drop(topic)
+
+    def _keep(self, topic: str, text: str) -> None:
+        if len(self._outbox) >= OUTBOX:
+            self._drop(self._outbox.popleft()[0])
+        self._outbox.append((topic, text))
+
+    def _drop(self, topic: str) -> None:
+        if not self._dropped:
+            log.error("%s dropped: %d messages wait for the broker", topic, OUTBOX)
+        self._dropped += 1
+
+    def step(self, most: float | None) -> None:
+        """Send and receive for a while.
+
+        Args:
+            most: seconds after which to return at the latest; None: when it likes.
+        """
+        patience = SLICE if most is None else min(most, SLICE)
+        if self._client.socket() is None:
+            pause = self._again - time.monotonic()
+            if pause > 0:
+                time.sleep(min(pause, patience))
+                return
+            self._connect()
+            return
+        if self._client.loop(patience) is not MQTTErrorCode.MQTT_ERR_SUCCESS:
+            self._lost()
+
+    def _connect(self) -> None:
+        try:
+            self._client.reconnect()
+        except (OSError, ValueError) as error:  # a host's name may be no name at all
+            log.warning("no connection to the broker at %s: %s", self._access, error)
+            self._lost()
+
+    def _lost(self) -> None:
+        """Have the next attempt made after a pause."""
+        now = time.monotonic()
+        if self._since is not None and now - self._since > LONGEST_PAUSE:
+            self._pauses = 0
+        self._since = None
+        pause = min(FIRST_PAUSE * 2**self._pauses, LONGEST_PAUSE)
+        self._pauses = min(self._pauses + 1, 30)
+        self._again = now + pause * self._random.uniform(0.5, 1)
+
+    def close(self) -> None:
+        """Send what waits, say that the node is offline, and part."""
+        client = self._client
+        if self._since is None:
+            if self._outbox:
+                log.error("%d messages were never sent", len(self._outbox))
+            return
+        # What comes from now on is not acknowledged, so that it comes again.
+        client.manual_ack_set(True)
+        client.on_message = None
+        last = client.publish(self._topics.status, "offline", self._access.qos, retain=True)
+        deadline = time.monotonic() + FAREWELL
+        code = last.rc
+        while code is MQTTErrorCode.MQTT_ERR_SUCCESS and time.monotonic() < deadline:
+            if last.is_published():
+                client.disconnect()
+                return
+            code = client.loop(SLICE)
+        # Without a word of parting, the broker itself says that the node is offline.
+        log.error("the broker at %s has not acknowledged all messages", self._access)
+
+    # -- what paho calls
+
+    def _on_connect(self, client: Client, _user: Any, _flags: Any, reason: Any, _more: Any) -> None:
+        if reason.is_failure:
+            log.error("the broker at %s refuses the connection: %s", self._access, reason)
+            return
+        client.subscribe(self._topics.subscription, self._access.qos)
+
+    def _on_subscribe(
+        self, client: Client, _user: Any, _mid: int, reasons: Any, _more: Any
+    ) -> None:
+        refused = [reason for reason in reasons if reason.is_failure]
+        if refused:
+            log.error("the broker refuses %s: %s", self._topics.subscription, refused[0])
+            client.disconnect()
+            return
+        log.info("connected to the broker at %s: %s", self._access, self._topics.subscription)
+        self._since = time.monotonic()
+        client.publish(self._topics.status, "online", self._access.qos, retain=True)
+        if self._dropped:
+            log.error("%d messages were dropped", self._dropped)
+            self._dropped = 0
+        while self._outbox:
+            self._send(*self._outbox.popleft())
+
+    def _on_disconnect(
+        self, _client: Client, _user: Any, _flags: Any, reason: Any, _more: Any
+    ) -> None:
+        if reason.is_failure and self._since is not None:
+            log.warning("the connection to the broker at %s is lost: %s", self._access, reason)
+
+    def _on_message(self, _client: Client, _user: Any, message: MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError as error:
+            log.warning("a message refused: its topic is no text: %s", error)
+            return
+        self.receive(topic, bytes(message.payload), message.retain)
+
+
+def _without_delay(_client: Client, _user: Any, sock: Any) -> None:
+    # Small messages at once: Nagle's algorithm would hold an answer back by 40 ms.
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
