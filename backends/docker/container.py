@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -32,7 +33,8 @@ _STDOUT = 1
 _CODES = {
     126: "the image has the program, and it cannot be executed",
     127: "the image has no such program",
-    137: "SIGKILL",
+    # As a shell does, whatever stands between the engine and the program counts from 128.
+    **{128 + number: number.name for number in signal.Signals},
 }
 _LOST = "was lost sight of: the Docker Engine does not answer"
 
