@@ -52,6 +52,8 @@ class Federation:
         plugins: backends, network models and extensions; the installed ones by default.
         say: shows a line to the user, such as what takes its time at the start; without, it is
             logged.
+        calibrate: have services measure how long their handlers take on this machine, which makes
+            another digest of each run.
 
     Attributes:
         nodes: the nodes by name, in the scenario's order.
@@ -78,6 +80,7 @@ class Federation:
         out: Path | str | None = None,
         plugins: Plugins | None = None,
         say: Callable[[str], None] | None = None,
+        calibrate: bool = False,
     ) -> None:
         scale = duration(unit)
         self.env = Clock() if env is None else env
@@ -92,6 +95,7 @@ class Federation:
         self.seed = scenario.seed
         self.end = scenario.duration
         self.plugins = plugins or Plugins()
+        self.calibrate = calibrate
         self.say: Callable[[str], None] = say or _log.info
         self.instant = Instant(self, scale)
         self.calendar = self.instant.calendar
@@ -108,8 +112,11 @@ class Federation:
         self.on_wait: Callable[[], None] | None = None
         """Called now and then while a participant is waited for; may raise to end the run."""
         self._observers: list[Callable[[Message], None]] = []
+        self._life_observers: list[Callable[[Node], None]] = []
         self.grant_observers: list[Callable[[str, int, int], None]] = []
         self.archive = None if out is None else Archive(Path(out), scenario, self.plugins)
+        if calibrate and self.archive is not None:
+            self.archive.manifest["determinism"] = "calibration"
         try:
             self.recorder = Recorder(
                 scenario.nodes, self.archive.database if self.archive else None
@@ -378,6 +385,15 @@ class Federation:
         """
         self._observers.append(observer)
 
+    def observe_lives(self, observer: Callable[[Node], None]) -> None:
+        """Call `observer(node)` when a node has started, crashed or restarted; see `node.down`."""
+        self._life_observers.append(observer)
+
+    def note_life(self, node: Node) -> None:
+        """A node has started or crashed (called by the node)."""
+        for observer in self._life_observers:
+            observer(node)
+
     def observe_grants(self, observer: Callable[[str, int, int], None]) -> None:
         """Call `observer(node, now, inputs)` whenever a participant is granted an instant."""
         self.grant_observers.append(observer)
@@ -386,6 +402,7 @@ class Federation:
 def _start(node: Node) -> None:
     if not node.down and not node.lives:
         node.start()
+        node.federation.note_life(node)
 
 
 def _act(action: Callable[[], None]) -> None:

@@ -262,6 +262,20 @@ class Node:
             self._receivers.remove(moment)
             moment.happen(None)
 
+    def at(self, time: int, action: Callable[[], None]) -> None:
+        """Act at a virtual time (ns) after this instant, unless the node crashes before.
+
+        For extensions that act in a node's stead.
+        """
+        self._timers += 1
+        key = (time, TIMER, 0, self.order, self._timers)
+        self._calendar.push((*key, self._act, (self.lives, action)))
+
+    def _act(self, entry: tuple[int, Callable[[], None]]) -> None:
+        life, action = entry
+        if life == self.lives and not self.down:
+            action()
+
     def cancel(self, event: Event) -> None:
         """Forget a `receive()` that is no longer waited for, so that it takes no message.
 
@@ -309,6 +323,11 @@ class Node:
             now, self.order, 0, receiver.order, 0, size_of(text), text, now, Fate.NODE_DOWN, kind,
             self, receiver, nowhere,
         )  # fmt: skip
+
+    def reroute(self, destination: str, path: Path) -> None:
+        """Have what this node sends to another enter a path of an extension's."""
+        self._paths[destination] = path
+        self._destination = ""
 
     def _find_path(self, destination: str) -> Path:
         path = self._paths.get(destination) or self._make_path(destination)
@@ -393,6 +412,7 @@ class Node:
         self._receivers.clear()
         self._inbox.clear()
         self.federation.network.cut(self)
+        self.federation.note_life(self)
 
     def restart(self) -> None:
         """Start anew when the last of overlapping crashes ends; counters and streams go on."""
@@ -400,6 +420,7 @@ class Node:
         if self._outages == 0:
             self.down = False
             self.start()
+            self.federation.note_life(self)
 
     def close(self) -> None:
         """End with the run: what the model has open is closed, nothing is sent any more."""
