@@ -85,6 +85,7 @@ class PythonModel:
                 queue=options.get("queue"),
                 freeze=freeze,
                 life=life,
+                calibrate=federation.calibrate,
             )
 
         return in_process(federation, spec, make)

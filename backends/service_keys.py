@@ -102,6 +102,7 @@ def hosted_config(federation: Federation, spec: NodeSpec, base: str) -> dict[str
         "workers": spec.options.get("workers", 1),
         "queue": spec.options.get("queue"),
         "config": dict(spec.config),
+        "calibrate": federation.calibrate,
     }
 
 

@@ -97,6 +97,7 @@ def run_scenario(
     tick: Callable[[int], None] | None = None,
     say: Callable[[str], None] = log.warning,
     notice: Callable[[str], None] | None = None,
+    calibrate: bool = False,
     plugins: Plugins | None = None,
 ) -> RunResult:
     """Run a scenario to its end.
@@ -110,6 +111,7 @@ def run_scenario(
         tick: called a few times a second, from another thread, with the virtual time (ns).
         say: shows a line to the user, about signals.
         notice: shows one about the run, see `Federation`.
+        calibrate: have services measure how long they take, see `Federation`.
 
     Raises:
         SimcoreError: the run could not start, failed, or was stopped; what was recorded until
@@ -118,7 +120,9 @@ def run_scenario(
     with inputs.watch() as opened, signals(say) as stopping, ExitStack() as logged:
         env = None if realtime is None else simpy.Environment()
         logged.enter_context(_logging(out, log_level, log_time))
-        federation = Federation(scenario, env, out=out, plugins=plugins, say=notice)
+        federation = Federation(
+            scenario, env, out=out, plugins=plugins, say=notice, calibrate=calibrate
+        )
         archive = federation.archive
         assert archive is not None
         with (

@@ -26,7 +26,10 @@ PACKAGES = "/opt/packages"
 """Where it has the libraries that the service needs."""
 _RUNTIME = (
     *("__init__", "errors", "units", "streams", "distributions"),
-    *(f"protocol/{name}" for name in ("__init__", "peer", "service", "service_main", "loading")),
+    *(
+        f"protocol/{name}"
+        for name in ("__init__", "peer", "service", "service_main", "loading", "calibration")
+    ),
 )
 """Modules of simcore that host a service; they need the standard library only."""
 _LAST_LINES = 20

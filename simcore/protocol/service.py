@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 from simcore.distributions import Distribution, Sampler, parse
 from simcore.errors import UsageError
+from simcore.protocol.calibration import HANDLER_MACHINE, HANDLER_TIME, machine
 from simcore.streams import stream
 from simcore.units import duration
 
@@ -74,9 +75,6 @@ class Service(Protocol):
     def on_timer(self, ctx: Context, name: str) -> None:
         """Called when a timer set by `ctx.set_timer` is due."""
 
-
-HANDLER_TIME = "handler_ns"
-"""The measurement of a calibration run: wall time (ns) that the handler of a message took."""
 
 HANDLERS = ("start", "on_message", "on_messages", "on_timer")
 """Methods of a service, at least one of which it needs."""
@@ -286,7 +284,7 @@ class ServiceHost:
         self._starts: deque[int] = deque()
         self._started = False
         self._handle = self._timed if calibrate else self._call
-        self._overloaded = False
+        self._overloaded = self._told = False
         self._on_start = getattr(service, "start", None)
         self._on_message = getattr(service, "on_message", None)
         self._on_messages = getattr(service, "on_messages", None)
@@ -353,7 +351,7 @@ class ServiceHost:
                 self._call(now, None, self._on_start)
         if self._on_messages is not None:
             if inputs:
-                self._call(now, None, self._on_messages, inputs)
+                self._handle(now, None, self._on_messages, inputs)
         elif self._on_message is not None:
             for message in inputs:
                 self._handle(now, message, self._on_message, message)
@@ -381,8 +379,12 @@ class ServiceHost:
         began = perf_counter_ns()
         self._call(now, cause, handler, *arguments)
         took = perf_counter_ns() - began
-        if not self._overloaded:
-            self.measures.append(Measure(now, HANDLER_TIME, took))
+        if self._overloaded:
+            return
+        self.measures.append(Measure(now, HANDLER_TIME, took))
+        if not self._told:
+            self._told = True
+            self.measures.append(Measure(now, HANDLER_MACHINE, machine()))
 
     def _done(self) -> Done:
         outputs, self.outputs = self.outputs, []

@@ -4,7 +4,7 @@ It hosts one service class exactly as simcore does in its own process, so that b
 digest, and needs the standard library only. INIT's config says what to run::
 
     {"service": "file.py:Class" or "package.module:Class", "base": folder of the scenario,
-     "workers": 1, "queue": null, "config": {...}}
+     "workers": 1, "queue": null, "config": {...}, "calibrate": false}
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class _Hosted:
                 queue=config.get("queue"),
                 freeze=plain,
                 life=self._peer.life,
+                calibrate=config.get("calibrate", False),
             )
         return self._host.advance(advance.until, advance.inputs)
 

@@ -11,6 +11,7 @@ import pytest
 from worlds import MS, play, world
 
 from simcore import ModelError, Overloaded
+from simcore.protocol.calibration import machine
 from simcore.protocol.service import ServiceHost
 
 
@@ -242,3 +243,32 @@ def test_a_table_is_read_once_from_beside_the_scenario(tmp_path):
         (9 * MS, str(tmp_path / "models" / "a.onnx")),
         (18 * MS, str(tmp_path / "models" / "a.onnx")),
     ]
+
+
+def test_a_calibration_run_times_each_message_that_found_room():
+    class Server:
+        def start(self, ctx):
+            ctx.set_timer("t", 5)
+
+        def on_message(self, ctx, msg):
+            ctx.compute("4ms")
+            ctx.record("done", True)
+
+        def on_timer(self, ctx, name):
+            ctx.record("timer", True)
+
+    options = {"name": "s", "seed": 1, "config": {}, "base": Path(), "freeze": str, "queue": 0}
+    host = ServiceHost(Server(), calibrate=True, **options)
+    first = host.advance(0, ["first", "rejected"]).measures
+    assert [(m.at, m.name) for m in first] == [
+        (4 * MS, "done"),
+        (0, "handler_ns"),
+        (0, "handler_machine"),
+        (0, "rejected"),
+    ]
+    assert isinstance(first[1].value, int) and first[1].value > 0
+    assert first[2].value == machine()
+    second = host.advance(4 * MS, ["second"]).measures
+    assert [m.name for m in second] == ["done", "handler_ns", "timer"]
+    plain = ServiceHost(Server(), **options).advance(0, ["first"]).measures
+    assert [m.name for m in plain] == ["done"]
