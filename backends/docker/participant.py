@@ -57,19 +57,25 @@ class ContainerLauncher:
 
     def launch(self, environment: Mapping[str, str], stdio: Pipes | None) -> Container:
         """Begin to start it; see `simcore.programs.Launcher`."""
+        mounted, variables = list(self.mounted), dict(environment)
+        transport, _, path = variables["SIMCORE_ADDRESS"].partition(":")
+        if transport == "unix":
+            socket = self.fleet.outside.directory.path / path
+            mounted.append(Place(socket.parent, INSIDE))
+            variables["SIMCORE_ADDRESS"] = f"unix:{INSIDE}/{socket.name}"
+        return Container(*self.making(variables, mounted, stdio))
+
+    def making(
+        self, environment: Mapping[str, str], mounted: Sequence[Place], stdio: Pipes | None
+    ) -> tuple[Fleet, str, Mapping[str, Any], Path, Pipes | None, Mapping[str, bytes]]:
+        """The arguments of the container; its log is watched from now on."""
         outside = self.fleet.outside
         log = outside.log_of(self.name)
         outside.guard.start()
         outside.guard.log(log, log_cap(self.options))
-        mounted, variables = list(self.mounted), dict(environment)
-        transport, _, path = variables["SIMCORE_ADDRESS"].partition(":")
-        if transport == "unix":
-            socket = outside.directory.path / path
-            mounted.append(Place(socket.parent, INSIDE))
-            variables["SIMCORE_ADDRESS"] = f"unix:{INSIDE}/{socket.name}"
         copies = files.packed(self.copied)
-        config = self._config(variables, mounted, stdio)
-        return Container(self.fleet, self.fleet.new_name(self.name), config, log, stdio, copies)
+        config = self._config(environment, mounted, stdio)
+        return self.fleet, self.fleet.new_name(self.name), config, log, stdio, copies
 
     def _config(
         self, environment: Mapping[str, str], mounted: Sequence[Place], stdio: Pipes | None
