@@ -272,3 +272,31 @@ def test_a_calibration_run_times_each_message_that_found_room():
     assert [m.name for m in second] == ["done", "handler_ns", "timer"]
     plain = ServiceHost(Server(), **options).advance(0, ["first"]).measures
     assert [m.name for m in plain] == ["done"]
+
+
+def test_a_service_may_take_all_messages_of_an_instant_together():
+    """0 and 1 arrive together, 2 alone; an answer names which of them it answers."""
+
+    def on_messages(ctx, messages):
+        ctx.record("together", ",".join(str(each.payload) for each in messages))
+        ctx.send("client", "first", cause=messages[0])
+
+    told = serving(lambda ctx, msg: 1 / 0, sends=[0, 0, 2000], on_messages=on_messages)
+    assert told.measured("together") == ["0,1", "2"]
+    assert [m[1] for m in told.messages(to="client")] == ["server/1", "server/2"]
+
+
+def test_what_is_sent_has_the_cause_that_is_named():
+    class Server:
+        def on_messages(self, ctx, messages):
+            ctx.send("client", "first", cause=messages[0])
+            ctx.send("client", "none")
+
+    def client(node):
+        node.send("server", "job")
+        first = yield node.receive()
+        other = yield node.receive()
+        node.record("causes", f"{first.cause} {other.cause}")
+
+    told = play(world({"client": client, "server": Server}, lasts="50ms"))
+    assert told.measured("causes") == ["client/1 None"]
