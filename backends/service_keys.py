@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from simcore.inputs import file_names
 from simcore.plugins import Path
 
 if TYPE_CHECKING:
@@ -111,20 +112,8 @@ def note_files(federation: Federation, spec: NodeSpec) -> None:
 
     Nobody else sees what is opened in another process, or by a library that is not Python.
     """
-    for name in _texts(spec.config):
+    for name in file_names(spec.config):
         with suppress(OSError, ValueError):
             file = federation.scenario.base / name
-            if name and file.is_file():
+            if file.is_file():
                 file.open("rb").close()
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """All texts in a value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _texts(item)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import source_from_cache
 from pathlib import Path
@@ -59,6 +59,16 @@ def digests(seen: set[str], base: Path, but: Path) -> dict[str, str]:
         if path.is_relative_to(base) and not path.is_relative_to(but) and path.is_file():
             found[str(path.relative_to(base))] = _digest(path)
     return dict(sorted(found.items()))
+
+
+def file_names(value: Any) -> Iterator[str]:
+    """Texts in a value of a scenario that may name files, as `model.onnx` and `net.py:Net` do."""
+    if isinstance(value, str):
+        file, _, name = value.rpartition(":")
+        yield from (text for text in (value, file if name.isidentifier() else "") if text)
+    elif isinstance(value, (Mapping, list, tuple)):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from file_names(item)
 
 
 def _digest(path: Path) -> str:

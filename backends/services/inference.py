@@ -148,9 +148,7 @@ class Inference:
                 checker.problem((*path, "compute"), str(error))
         to = config.get("to")
         if to is not None and to not in checker.node_names and checker.members(to):
-            checker.problem(
-                (*path, "to"), f"{to!r} is a group; answers go to one node", to, checker.members(to)
-            )
+            checker.problem((*path, "to"), f"{to!r} is a group; answers go to one node")
         if config.get("answer") == "values":
             for key in ("labels", "softmax"):
                 if key in config:

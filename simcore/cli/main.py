@@ -32,6 +32,7 @@ COMMANDS = (
     "export",
     "timeline",
     "trials",
+    "calibrate",
     "contract",
     "doctor",
     "clean",

@@ -87,7 +87,7 @@ def command(
                 directory.rmdir()  # it was made here, and is empty where nothing was started
         # An occupied directory holds another run; one of a run that never started is gone.
         kept = not occupied and os.path.exists(directory / MANIFEST)
-        _report_failure(directory, error, loaded.base, kept=kept and not quiet)
+        report_failure(directory, error, loaded.base, kept=kept and not quiet)
         return int(error.exit_code)
     if not quiet:
         with open_run(directory) as run:
@@ -104,7 +104,7 @@ def _echo(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _report_failure(directory: Path, error: SimcoreError, base: Path, *, kept: bool) -> None:
+def report_failure(directory: Path, error: SimcoreError, base: Path, *, kept: bool) -> None:
     """One report: where, when, what, the traceback of the user's file, and what is kept."""
     click.echo(f"simcore: {error}", err=True)
     if isinstance(error, RunFailed) and error.now is not None:

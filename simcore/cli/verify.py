@@ -72,6 +72,10 @@ def _verify_run(path: Path, base: Path | None, temporary: Path) -> int:
         raise UsageError(
             f"{path} did not complete (exit reason: {reason}): there is no digest to compare with"
         )
+    if manifest["determinism"] == "calibration":
+        raise UsageError(
+            f"{path} is a calibration run: it measured this machine, and cannot be repeated exactly"
+        )
     if base is None:
         source = manifest["scenario"]["path"]
         base = Path(source).parent if source else None
