@@ -12,6 +12,8 @@ from simcore.units import duration, size
 
 from .. import service_keys
 from .hardening import ALLOWED, LIMITS
+from .wallclock.keys import SCHEMA as TIMING
+from .wallclock.keys import check_keys as check_timing
 
 if TYPE_CHECKING:
     from simcore.scenario.check import Checker
@@ -78,10 +80,12 @@ SCHEMA: Mapping[str, Any] = {
             "minItems": 1,
             "items": {"type": "string", "description": "A word of the command."},
             "description": "The program in the container and its arguments, without a shell, in "
-            "place of what the image starts. It speaks simcore's protocol.",
+            "place of what the image starts. It speaks simcore's protocol, unless it runs in real "
+            "time.",
             "examples": [["python3", "/app/thermostat.py"]],
         },
         **service_keys.SCHEMA,
+        **TIMING,
         "kind": {
             "enum": ["reactive", "free_running"],
             "default": "reactive",
@@ -155,6 +159,7 @@ def check_keys(value: Mapping[str, Any], path: Path, checker: Checker) -> None:
     _check_what(value, path, checker)
     _check_files(value, path, checker)
     service_keys.check_service(value, path, checker)
+    check_timing(value, path, checker)
     if value.get("hosts") == "group" and "count" not in value:
         checker.problem((*path, "hosts"), "'hosts: group' has no effect without 'count'")
     surroundings = {key: item for key, item in value.items() if key != "limits"}
