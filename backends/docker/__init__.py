@@ -22,12 +22,12 @@ from simcore.plugins import Determinism, Path
 
 from .. import service_keys
 from . import images, keys
-from .engine import Engine, EngineError, failures
-from .files import Place
+from .engine import Engine, EngineError, failures, text_of
+from .files import Share
 from .fleet import Fleet
 from .images import Image
-from .participant import BASE, ContainerLauncher, ContainerParticipant, places
-from .sweep import name_of, remove, stale
+from .participant import BASE, ContainerLauncher, ContainerParticipant
+from .sweep import stale
 
 if TYPE_CHECKING:
     from simcore.federation import Federation
@@ -37,9 +37,10 @@ if TYPE_CHECKING:
 _PLAIN = "echo"
 """The service whose image hosts a service of the scenario's own: Python, and nothing else."""
 
-# The image may have a PYTHONPATH of its own.
+# The image may have a PYTHONPATH of its own. Without the working directory, which is the scenario's
+# folder: a file there may be called as one of Python's modules is.
 _HOST = (
-    f"import sys; sys.path.insert(0, {images.RUNTIME!r}); "
+    f"import sys; sys.path[:] = [{images.RUNTIME!r}, *filter(None, sys.path)]; "
     "from simcore.protocol.service_main import main; sys.exit(main())"
 )
 
@@ -105,7 +106,7 @@ class Docker:
         return True, f"Docker Engine {version} at {engine.address}"
 
     def clean(self, dry_run: bool) -> Iterator[str]:
-        """Remove containers of runs that are over."""
+        """Remove containers of runs that are over, and the volumes that were made for them."""
         try:
             engine = Engine()
         except simcore.SimcoreError:
@@ -113,10 +114,10 @@ class Docker:
         try:
             for each in list(stale(engine.api)):
                 if not dry_run:
-                    remove(engine.api, each["Id"])
-                yield f"container {name_of(each)} of run {each['Labels'].get('simcore.run')}"
+                    each.remove(engine.api)
+                yield f"{each.kind} {each.name} of run {each.run}"
         except failures() as error:
-            raise EngineError(f"containers cannot be removed: {error}") from error
+            raise EngineError(f"containers cannot be removed: {text_of(error)}") from None
         finally:
             engine.close()
 
@@ -142,27 +143,29 @@ def _launcher(
     options = spec.options
     hosted = "service" in options
     base = fleet.federation.scenario.base.absolute()
-    wanted = places(base, options.get("files"), hosted)
+    shares = []
+    if hosted or "files" in options:
+        shares.append(Share(BASE, base, tuple(options.get("files", ["."]))))
     program: Sequence[str] = options.get("command", ())
     if hosted:
         program = ["python3", "-c", _HOST]
         if "image" in options or "build" in options:
-            wanted += _runtime()
-    seen = transport == "shared"
+            shares += _runtime()
+    obstacles = {share: fleet.obstacle(share, transport) for share in shares}
     return ContainerLauncher(
         fleet, name, image, program, options,
-        mounted=[each for each in wanted if seen and each.open],
-        copied=[each for each in wanted if not seen or not each.open],
+        mounted=[share for share, why in obstacles.items() if why is None],
+        copied={share: why for share, why in obstacles.items() if why is not None},
     )  # fmt: skip
 
 
-def _runtime() -> list[Place]:
+def _runtime() -> list[Share]:
     """What hosts a service, for an image that does not have it."""
     core = FilePath(simcore.__file__).parent
     backends = FilePath(__file__).parents[1]
     return [
-        Place(core, f"{images.RUNTIME}/simcore"),
-        Place(backends, f"{images.RUNTIME}/simcore_backends"),
+        Share(f"{images.RUNTIME}/simcore", core),
+        Share(f"{images.RUNTIME}/simcore_backends", backends, ("__init__.py", "services")),
     ]
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,13 +23,13 @@ from simcore.protocol.pipes import Pipes
 
 from . import sweep
 from .engine import EngineError, failures, is_status, text_of
+from .streams import Streams, socket_of
 
 if TYPE_CHECKING:
     from docker import APIClient
 
     from .fleet import Fleet
 
-_STDOUT = 1
 _CODES = {
     126: "the image has the program, and it cannot be executed",
     127: "the image has no such program",
@@ -37,6 +37,8 @@ _CODES = {
     **{128 + number: number.name for number in signal.Signals},
 }
 _LOST = "was lost sight of: the Docker Engine does not answer"
+_DYING = 1.0
+"""Seconds that a container may take to end once its output has."""
 
 _log = logging.getLogger("simcore.docker")
 
@@ -70,13 +72,15 @@ class Container:
         self._config = config
         self._log = log
         self._copies = copies or {}
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        self._log_file = os.open(log, flags, 0o644)
         self._stdio = None if stdio is None else (os.dup(stdio.receiving), os.dup(stdio.sending))
         self._id: str | None = None
         self._final: Status | None = None
         self._words = ""
         self._ended = threading.Event()
         self._removal: Future[None] | None = None
-        fleet.enter(self)
+        fleet.enter(name, self)
         self._start: Future[None] = fleet.pool.submit(self._launch)
 
     @property
@@ -87,92 +91,55 @@ class Container:
     # -- starting
 
     def _launch(self) -> None:
+        stream = None
         try:
-            self._id = self._engine.ask(f"create the container {self.name}", self._create)
+            self._id = self._engine.create(self.name, self._config)
             for folder in self._copies:
                 self._engine.ask(f"copy files into {self.name}", partial(self._copy, folder))
             stream = self._engine.ask(f"attach to the container {self.name}", self._attach)
             self._engine.ask(f"start the container {self.name}", self._begin)
         except EngineError as error:
-            self._close_stdio()
+            self._close_files()
+            if stream is not None:
+                socket_of(stream).close()
             raise LaunchError("docker", _reason(error)) from None
-        self._watch(stream)
-
-    def _create(self) -> str:
-        try:
-            found = self.api.create_container_from_config(dict(self._config), self.name)
-        except failures() as error:
-            if not is_status(error, 409):
-                raise
-            # The first try was heard and its answer lost.
-            found = self.api.inspect_container(self.name)
-        identity: str = found["Id"]
-        return identity
+        streams = Streams(stream, self._log_file, self._stdio)
+        threading.Thread(target=self._watch, args=(streams,), daemon=True).start()
 
     def _copy(self, folder: str) -> None:
         self.api.put_archive(self._id, folder, self._copies[folder])
 
     def _attach(self) -> Any:
         wanted = {"stdout": 1, "stderr": 1, "stream": 1, "stdin": int(self._stdio is not None)}
-        stream = self.api.attach_socket(self._id, wanted)
-        _socket_of(stream).settimeout(None)
-        return stream
+        return self.api.attach_socket(self._id, wanted)
 
     def _begin(self) -> None:
         self.api.start(self._id)
 
     # -- while it runs
 
-    def _watch(self, stream: Any) -> None:
-        threads = [threading.Thread(target=self._read, args=(stream,), daemon=True)]
-        if self._stdio is not None:
-            threads.append(threading.Thread(target=self._write, args=(stream,), daemon=True))
-        for thread in threads:
-            thread.start()
-
-    def _read(self, stream: Any) -> None:
+    def _watch(self, streams: Streams) -> None:
         """Take what it prints, to its end; in a thread of its own."""
-        from docker.utils.socket import frames_iter
+        streams.carry()
+        # Who sees that it has closed its output is to find out how it ended. It may go on, though.
+        self._conclude(_DYING)
+        streams.close()
+        self._conclude(None)
 
-        log = os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        sending = None if self._stdio is None else self._stdio[1]
-        try:
-            with suppress(OSError):
-                for kind, data in frames_iter(stream, tty=False):
-                    if kind != _STDOUT or sending is None:
-                        _write_all(log, data)
-                    elif not _wrote(sending, data):
-                        sending = None  # nobody reads any more: what it says goes to the log
-        finally:
-            os.close(log)
-            self._conclude()
-            if self._stdio is not None:
-                os.close(self._stdio[1])
-            with suppress(OSError):
-                _socket_of(stream).close()
-
-    def _write(self, stream: Any) -> None:
-        """Hand it what is written to its standard input; in a thread of its own."""
-        assert self._stdio is not None
-        sock, receiving = _socket_of(stream), self._stdio[0]
-        try:
-            with suppress(OSError):
-                while data := os.read(receiving, 1 << 16):
-                    sock.sendall(data)
-                sock.shutdown(1)  # SHUT_WR
-        finally:
-            os.close(receiving)
-
-    def _conclude(self) -> None:
-        """Its output has ended, and so has it, as a rule: find out how."""
+    def _conclude(self, patience: float | None) -> None:
+        """Wait for its end, and note how it came; None: however long it takes."""
+        if self._final is not None:
+            return
         try:
             state = self._state()
-            if state["Status"] in ("running", "paused"):  # it closed its output and goes on
-                self._engine.api.wait(self._id, timeout=None)
+            if state["Status"] in ("running", "paused"):
+                self.api.wait(self._id, timeout=patience)
                 state = self._state()
         except failures() as error:
-            gone = is_status(error, 404)
-            self._finish(Status("exited"), "was removed" if gone else _LOST)
+            if is_status(error, 404):
+                self._finish(Status("exited"), "was removed")
+            elif patience is None:
+                self._finish(Status("exited"), _LOST)
         else:
             self._finish(Status("exited", state["ExitCode"]), self._explain(state))
 
@@ -267,8 +234,8 @@ class Container:
 
     def _remove(self) -> None:
         if self._start.cancelled():
-            self._close_stdio()
-            self._fleet.leave(self)
+            self._close_files()
+            self._fleet.leave(self.name)
             return
         self._start.exception()  # wait until the engine has done what it was asked
         try:
@@ -278,36 +245,18 @@ class Container:
         except EngineError as error:
             _log.warning("%s is left: %s; docker rm -f %s", self.name, text_of(error), self.name)
         else:
-            self._fleet.leave(self)
+            self._fleet.leave(self.name)
 
-    def _close_stdio(self) -> None:
-        for file in self._stdio or ():
+    def _close_files(self) -> None:
+        """Let go of what nobody will carry on."""
+        for file in (self._log_file, *(self._stdio or ())):
             os.close(file)
 
 
 def _reason(error: EngineError) -> str:
     """What keeps a container from starting, shortened to what its user can change."""
-    said = str(error)
-    if "OCI runtime" in said:
-        # runc wraps what it met in the names of all that asked it.
-        return said.rpartition("starting container process caused: ")[2].removesuffix(": unknown")
-    return said
-
-
-def _socket_of(stream: Any) -> Any:
-    """The socket behind what docker-py gives for an attached stream."""
-    return getattr(stream, "_sock", stream)
-
-
-def _write_all(file: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(file, view) :]
-
-
-def _wrote(file: int, data: bytes) -> bool:
-    try:
-        _write_all(file, data)
-    except OSError:
-        return False
-    return True
+    # runc wraps what it met in the names of all that asked it.
+    found = re.search(
+        r"start(?:ing)? container process(?: caused)?: (.*?)(?:: unknown)?$", error.said
+    )
+    return found[1] if found else str(error)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import sweep
-from .engine import failures
-from .files import Place, mounts
+from .engine import Refused
+from .files import bind
 
 if TYPE_CHECKING:
     from .fleet import Fleet
@@ -33,8 +33,11 @@ def is_shared(fleet: Fleet, image: Image, folder: Path) -> bool:
         fleet: of the run.
         image: that of one of its nodes.
         folder: where the socket is; a file is left there.
+
+    Raises:
+        EngineError: the engine fails.
     """
-    api = fleet.engine.api
+    engine = fleet.engine
     if _kernel(fleet) != os.uname().release:
         return False
     nonce = secrets.token_hex(16).encode()
@@ -44,17 +47,22 @@ def is_shared(fleet: Fleet, image: Image, folder: Path) -> bool:
         "Image": image.id,
         "Cmd": ["probe"],
         "Labels": sweep.labels(fleet.outside.run_id, "probe"),
-        "HostConfig": {"NetworkMode": "none", "Mounts": mounts([Place(folder, INSIDE)])},
+        "HostConfig": {"NetworkMode": "none", "Mounts": [bind(folder, INSIDE)]},
     }
+
+    def look() -> bytes:
+        chunks, _ = engine.api.get_archive(name, f"{INSIDE}/probe")
+        return b"".join(chunks)
+
+    fleet.enter(name)  # the guard removes it if simcore cannot
     try:
-        made = api.create_container_from_config(config, name)
-        try:
-            chunks, _ = api.get_archive(made["Id"], f"{INSIDE}/probe")
-            return nonce in b"".join(chunks)
-        finally:
-            sweep.remove(api, made["Id"])
-    except failures():
-        return False  # the engine has no such folder, as a rule
+        engine.create(name, config)
+        return nonce in engine.ask(f"look into the container {name}", look)
+    except Refused:
+        return False  # the engine has no such folder
+    finally:
+        engine.ask(f"remove the container {name}", lambda: sweep.remove(engine.api, name))
+        fleet.leave(name)
 
 
 def _kernel(fleet: Fleet) -> str:

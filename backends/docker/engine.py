@@ -11,7 +11,7 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from simcore.errors import MissingDependency, SimcoreError
@@ -45,6 +45,10 @@ class EngineError(SimcoreError):
     def __init__(self, message: str, said: str = "") -> None:
         super().__init__(message)
         self.said = said
+
+
+class Refused(EngineError):
+    """What was asked of the engine is not possible, however often it is asked."""
 
 
 class Engine:
@@ -81,7 +85,8 @@ class Engine:
             action: may be called more than once.
 
         Raises:
-            EngineError: it failed each time, or refused.
+            Refused: it refused.
+            EngineError: it failed each time.
         """
         for pause in (*PAUSES, None):
             try:
@@ -89,9 +94,7 @@ class Engine:
             except failures() as error:
                 said = text_of(error)
                 if not is_engine_fault(error):
-                    raise EngineError(
-                        f"the Docker Engine refuses to {what}: {said}", said
-                    ) from None
+                    raise Refused(f"the Docker Engine refuses to {what}: {said}", said) from None
                 if pause is None:
                     raise EngineError(
                         f"the Docker Engine at {self.address} failed to {what}, "
@@ -103,6 +106,29 @@ class Engine:
                 )  # fmt: skip
                 time.sleep(pause)
         raise AssertionError("unreachable")
+
+    def create(self, name: str, config: Mapping[str, Any]) -> str:
+        """Create a container; its id.
+
+        Args:
+            name: which no other container has.
+            config: as the engine wants it.
+
+        Raises:
+            EngineError: see `ask`.
+        """
+
+        def action() -> str:
+            try:
+                found = self.api.create_container_from_config(dict(config), name)
+            except failures() as error:
+                if not is_status(error, 409):
+                    raise
+                # The first try was heard and its answer lost.
+                found = self.api.inspect_container(name)
+            return str(found["Id"])
+
+        return self.ask(f"create the container {name}", action)
 
     def version(self) -> str:
         """What the engine says it is, for the manifest."""

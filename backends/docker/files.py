@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -20,92 +21,112 @@ _LEFT_OUT = frozenset({"__pycache__", "runs", "node_modules", "venv"})
 """Folders, beside hidden ones, that are not copied."""
 
 
-class Place(NamedTuple):
-    """A file or folder, and where a container has it.
+Mount = Mapping[str, Any]
+"""An entry of the engine's `HostConfig.Mounts`."""
+
+
+def bind(source: Path, target: str) -> Mount:
+    """What the engine is told of a file or folder that it can see."""
+    return {"Type": "bind", "Source": str(source), "Target": target, "ReadOnly": True}
+
+
+class Share(NamedTuple):
+    """Files that a container has below one of its folders, all mounted or all copied.
 
     Attributes:
-        source: on this machine.
-        target: absolute path in the container.
+        root: absolute path of the folder in the container.
+        base: folder on this machine that it stands for.
+        names: files and folders of it, relative to both; "." is all of it.
     """
 
-    source: Path
-    target: str
+    root: str
+    base: Path
+    names: tuple[str, ...] = (".",)
 
-    @property
-    def open(self) -> bool:
-        """Whether any user may read it."""
-        wanted = 0o005 if self.source.is_dir() else 0o004
-        return self.source.stat().st_mode & wanted == wanted
+    def _places(self) -> dict[PurePosixPath, Path]:
+        """Where each is, by its name below the root."""
+        return {
+            PurePosixPath(os.path.normpath(name)): Path(os.path.normpath(self.base / name))
+            for name in self.names
+        }
+
+    def mounts(self) -> list[Mount]:
+        """What the engine is told if it can see them."""
+        root = PurePosixPath(self.root)
+        return [bind(source, str(root / name)) for name, source in self._places().items()]
+
+    def volume(self, labels: Mapping[str, str]) -> Mount:
+        """What the engine is told if they are copied, once the container is made."""
+        return {
+            "Type": "volume",
+            "Target": self.root,
+            "VolumeOptions": {"Labels": dict(labels)},
+        }
+
+    def obstacle(self) -> str | None:
+        """Why a container could not read all of it where it lies; None if it can."""
+        for place in self._places().values():
+            inside = place.resolve()
+            for file, _, status in _below(place, PurePosixPath()):
+                wanted = 0o005 if stat.S_ISDIR(status.st_mode) else 0o004
+                if status.st_mode & wanted != wanted:
+                    return f"{file} may not be read by everybody"
+                if file != place and file.is_symlink() and _leads_out(file, inside):
+                    return f"the link {file} leads out of its folder"
+        return None
+
+    def packed(self, why: str) -> bytes:
+        """All of it as a tar archive, to be unpacked at the root.
+
+        Args:
+            why: it has to be copied.
+
+        Raises:
+            UsageError: it is too large for that.
+        """
+        archive = io.BytesIO()
+        total = 0
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            for name, place in self._places().items():
+                for file, below, status in _below(place, name):
+                    entry = tarfile.TarInfo(str(below))
+                    if stat.S_ISDIR(status.st_mode):
+                        entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+                        tar.addfile(entry)
+                        continue
+                    total += status.st_size
+                    if total > _LARGEST:
+                        raise UsageError(
+                            f"{self.base} has to be copied into a container, for {why}, and is "
+                            f"larger than {_LARGEST >> 20} MiB: name what is needed with 'files'"
+                        )
+                    data = file.read_bytes()
+                    entry.size = len(data)
+                    entry.mode = 0o755 if status.st_mode & 0o111 else 0o644
+                    tar.addfile(entry, io.BytesIO(data))
+        return archive.getvalue()
 
 
-def mounts(places: Sequence[Place]) -> list[dict[str, Any]]:
-    """What the engine is told of places that it can see, for `HostConfig.Mounts`."""
-    return [
-        {"Type": "bind", "Source": str(each.source), "Target": each.target, "ReadOnly": True}
-        for each in places
-    ]
-
-
-def volumes(copies: Sequence[Place]) -> list[dict[str, Any]]:
-    """As `mounts`, of places that are copied once the container is made."""
-    return [{"Type": "volume", "Target": folder} for folder in _by_folder(copies)]
-
-
-def _by_folder(copies: Sequence[Place]) -> dict[str, list[Place]]:
-    found: dict[str, list[Place]] = {}
-    for each in copies:
-        found.setdefault(each.target if each.source.is_dir() else _parent(each), []).append(each)
-    return found
-
-
-def _parent(place: Place) -> str:
-    return str(PurePosixPath(place.target).parent)
-
-
-def packed(copies: Sequence[Place]) -> dict[str, bytes]:
-    """The files of places as tar archives, by the folder that each is unpacked in.
-
-    Raises:
-        UsageError: they are too large to copy.
-    """
-    return {folder: _packed(folder, each) for folder, each in _by_folder(copies).items()}
-
-
-def _packed(folder: str, places: Sequence[Place]) -> bytes:
-    archive = io.BytesIO()
-    total = 0
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        for place in places:
-            for file, name in _files(place):
-                total += file.stat().st_size
-                if total > _LARGEST:
-                    raise UsageError(
-                        f"{place.source} is larger than {_LARGEST >> 20} MiB, and has to be "
-                        "copied into the container: name the files it needs with 'files'"
-                    )
-                entry = tarfile.TarInfo(str(PurePosixPath(name).relative_to(folder)))
-                data = file.read_bytes()
-                entry.size, entry.mode = len(data), 0o755 if os.access(file, os.X_OK) else 0o644
-                tar.addfile(entry, io.BytesIO(data))
-    return archive.getvalue()
-
-
-def _files(place: Place) -> Iterator[tuple[Path, str]]:
-    """The files of a place with their names in the container."""
-    if place.source.is_file():
-        yield place.source, place.target
+def _below(
+    path: Path, name: PurePosixPath, above: frozenset[Path] = frozenset()
+) -> Iterator[tuple[Path, PurePosixPath, os.stat_result]]:
+    """A file, or a folder and all that is in it; what we may not read ourselves is passed over."""
+    try:
+        status = path.stat()
+    except OSError:
+        return  # it was just removed, or is a link to nothing
+    if not os.access(path, os.R_OK):
         return
-    for folder, folders, names in os.walk(place.source):
-        folders[:] = sorted(
-            name for name in folders if name not in _LEFT_OUT and not name.startswith(".")
-        )
-        below = Path(folder).relative_to(place.source)
-        for name in sorted(names):
-            file = Path(folder) / name
-            if file.is_file():  # and no socket or pipe
-                yield file, str(PurePosixPath(place.target) / below / name)
+    if stat.S_ISREG(status.st_mode):
+        yield path, name, status
+    elif stat.S_ISDIR(status.st_mode) and (real := path.resolve()) not in above:
+        yield path, name, status
+        for each in sorted(path.iterdir()):
+            unwanted = each.name in _LEFT_OUT or each.name.startswith(".")
+            if not (unwanted and each.is_dir()):
+                yield from _below(each, name / each.name, above | {real})
 
 
-def of_keys(files: Sequence[str], base: Path, target: str) -> list[Place]:
-    """The places that the key `files` names, below `target` as they are below `base`."""
-    return [Place(base / name, str(PurePosixPath(target) / name)) for name in files]
+def _leads_out(link: Path, inside: Path) -> bool:
+    """Whether a container that sees a folder cannot follow a link in it."""
+    return os.path.isabs(os.readlink(link)) or not link.resolve().is_relative_to(inside)

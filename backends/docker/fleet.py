@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from simcore.federation import Federation
 
     from .container import Container
+    from .files import Share
     from .images import Image
 
 _WORKERS = 6
@@ -49,13 +50,15 @@ class Fleet:
         self.outside = federation.outside
         self._mark = secrets.token_hex(4)
         self._count = 0
-        self._left: set[Container] = set()
+        self._left: dict[str, Container | None] = {}
         self._lock = threading.Lock()
         self._guarding = sweep.command(self.outside.run_id)
         self.outside.finally_(self._close)
         self._version = self.engine.version()
         self._images: dict[str, Image] = {}
         self._transport: str | None = None
+        self._obstacles: dict[Share, str | None] = {}
+        self._archives: dict[Share, bytes] = {}
         federation.note_part("docker", self._version)
         self.pool.submit(self._reap)
 
@@ -96,18 +99,43 @@ class Fleet:
             )
         return self._transport
 
-    def enter(self, container: Container) -> None:
-        """A container is about to be created."""
+    def obstacle(self, share: Share, transport: str) -> str | None:
+        """Why files have to be copied; None if containers can have them mounted.
+
+        Args:
+            share: the files.
+            transport: see `transport`.
+        """
+        if transport != "shared":
+            return "an engine that is spoken with over streams may not have this machine's files"
+        if share not in self._obstacles:
+            self._obstacles[share] = share.obstacle()
+        return self._obstacles[share]
+
+    def archive(self, share: Share, why: str) -> bytes:
+        """Files that are copied; packed once for all containers. See `Share.packed`."""
+        if share not in self._archives:
+            _log.info("%s is copied into containers: %s", share.base, why)
+            self._archives[share] = share.packed(why)
+        return self._archives[share]
+
+    def enter(self, name: str, container: Container | None = None) -> None:
+        """A container is about to be created.
+
+        Args:
+            name: of the container.
+            container: is removed at the end of the run, unless it has left before.
+        """
         with self._lock:
             if not self._left:
                 self.outside.guard.start()
                 self.outside.guard.command(self._guarding)
-            self._left.add(container)
+            self._left[name] = container
 
-    def leave(self, container: Container) -> None:
+    def leave(self, name: str) -> None:
         """A container is gone, or was never created."""
         with self._lock:
-            self._left.discard(container)
+            self._left.pop(name, None)
             if not self._left:
                 self.outside.guard.forget_command(self._guarding)
 
@@ -115,13 +143,13 @@ class Fleet:
         """Remove what runs left that no guard could look after."""
         try:
             for each in sweep.stale(self.engine.api):
-                sweep.remove(self.engine.api, each["Id"])
-                _log.info("removed the container %s of a run that is over", sweep.name_of(each))
+                each.remove(self.engine.api)
+                _log.info("removed the %s %s of a run that is over", each.kind, each.name)
         except failures() as error:
-            _log.info("containers of earlier runs were not looked for: %s", text_of(error))
+            _log.info("what earlier runs left was not removed: %s", text_of(error))
 
     def _close(self) -> None:
-        for container in list(self._left):
+        for container in filter(None, list(self._left.values())):
             container.kill()
         self.pool.shutdown()
         self.engine.close()

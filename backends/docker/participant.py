@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from simcore.protocol.pipes import Pipes
 from simcore.remote import Remote
 from simcore.units import duration
 
-from . import files, sweep
+from . import sweep
 from .container import Container
 from .door import INSIDE
 from .engine import EngineError
-from .files import Place
+from .files import Mount, Share, bind
 from .fleet import Fleet
 from .hardening import USER, settings
 from .images import Image
 from .keys import log_cap
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 BASE = "/scenario"
 """Where a container finds the scenario's folder."""
+_SLICE = 0.1
+"""Seconds between two looks at whether the run was asked to stop."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class ContainerLauncher:
         program: what it runs and its arguments; empty: what the image says.
         options: the node's keys, as written.
         mounted: what it sees of this machine's files.
-        copied: the same of those that cannot be mounted.
+        copied: the same of those that cannot be mounted, and why not.
     """
 
     fleet: Fleet
@@ -47,8 +49,8 @@ class ContainerLauncher:
     image: Image
     program: Sequence[str]
     options: Mapping[str, Any]
-    mounted: Sequence[Place]
-    copied: Sequence[Place]
+    mounted: Sequence[Share]
+    copied: Mapping[Share, str]
 
     @property
     def command(self) -> Sequence[str]:
@@ -57,28 +59,34 @@ class ContainerLauncher:
 
     def launch(self, environment: Mapping[str, str], stdio: Pipes | None) -> Container:
         """Begin to start it; see `simcore.programs.Launcher`."""
-        mounted, variables = list(self.mounted), dict(environment)
+        seen, variables = [], dict(environment)
         transport, _, path = variables["SIMCORE_ADDRESS"].partition(":")
         if transport == "unix":
-            socket = self.fleet.outside.directory.path / path
-            mounted.append(Place(socket.parent, INSIDE))
+            socket = Path(path)
+            seen.append(bind(socket.parent, INSIDE))
             variables["SIMCORE_ADDRESS"] = f"unix:{INSIDE}/{socket.name}"
-        return Container(*self.making(variables, mounted, stdio))
+        return Container(*self.making(variables, seen, stdio))
 
     def making(
-        self, environment: Mapping[str, str], mounted: Sequence[Place], stdio: Pipes | None
+        self, environment: Mapping[str, str], seen: Sequence[Mount], stdio: Pipes | None
     ) -> tuple[Fleet, str, Mapping[str, Any], Path, Pipes | None, Mapping[str, bytes]]:
-        """The arguments of the container; its log is watched from now on."""
+        """The arguments of the container; its log is watched from now on.
+
+        Args:
+            environment: what it finds in its environment, beside what its keys say.
+            seen: what it sees of this machine's files, beside what its keys say.
+            stdio: its standard input and output, if it is spoken with over them.
+        """
         outside = self.fleet.outside
         log = outside.log_of(self.name)
         outside.guard.start()
         outside.guard.log(log, log_cap(self.options))
-        copies = files.packed(self.copied)
-        config = self._config(environment, mounted, stdio)
+        copies = {share.root: self.fleet.archive(share, why) for share, why in self.copied.items()}
+        config = self._config(environment, seen, stdio)
         return self.fleet, self.fleet.new_name(self.name), config, log, stdio, copies
 
     def _config(
-        self, environment: Mapping[str, str], mounted: Sequence[Place], stdio: Pipes | None
+        self, environment: Mapping[str, str], seen: Sequence[Mount], stdio: Pipes | None
     ) -> dict[str, Any]:
         options = self.options
         variables = {
@@ -87,13 +95,18 @@ class ContainerLauncher:
             **options.get("environment", {}),
             **environment,
         }
+        labels = sweep.labels(self.fleet.outside.run_id, self.name)
         allow = options.get("allow", ())
         host = settings(options.get("limits", {}), allow)
-        host["Mounts"] = files.mounts(mounted) + files.volumes(self.copied)
+        host["Mounts"] = [
+            *(mount for share in self.mounted for mount in share.mounts()),
+            *(share.volume(labels) for share in self.copied),
+            *seen,
+        ]
         config: dict[str, Any] = {
             "Image": self.image.id,
             "Env": [f"{name}={value}" for name, value in variables.items()],
-            "Labels": sweep.labels(self.fleet.outside.run_id, self.name),
+            "Labels": labels,
             "Hostname": "container",  # else it would be a random number, and differ in each run
             "AttachStdout": True,
             "AttachStderr": True,
@@ -101,7 +114,7 @@ class ContainerLauncher:
         }
         if "root" not in allow:
             config["User"] = USER
-        if any(each.target.startswith(BASE) for each in (*self.mounted, *self.copied)):
+        if any(share.root == BASE for share in (*self.mounted, *self.copied)):
             config["WorkingDir"] = BASE
         if self.program:
             config["Entrypoint"], config["Cmd"] = [self.program[0]], list(self.program[1:])
@@ -115,7 +128,7 @@ class ContainerParticipant(Remote):
 
     Args:
         health: the key `health`.
-        start_timeout: seconds of wall time for both.
+        start_timeout: seconds of wall time for both together.
 
     All else as for `Remote`.
     """
@@ -135,42 +148,55 @@ class ContainerParticipant(Remote):
         Raises:
             ParticipantError: it is not, in time or at all.
         """
+        deadline = time.monotonic() + self._patience
         following = super().ready(now)
         if self._health is not None:
-            self._await_health(self._health)
+            self._await_health(self._health, deadline)
         return following
 
-    def _await_health(self, health: Mapping[str, Any]) -> None:
-        container, command = self.running, health["command"]
-        assert container is not None
+    def _await_health(self, health: Mapping[str, Any], deadline: float) -> None:
+        command = health["command"]
+        words = f"{self.name}: its health command {' '.join(command)!r}"
         pause = duration(health.get("interval", "200ms")) / 1e9
-        deadline = time.monotonic() + self._patience
         while True:
-            self.federation.check_stop()
-            try:
-                code, said = container.run(command)
-            except EngineError as error:
-                self._fail("health", f"{self.name}: its health cannot be asked for: {error}")
+            answer = self._try(command, deadline)
+            if answer is None:
+                self._fail("health", f"{words} did not end within {self._patience:g} s")
+            code, said = answer
             if code == 0:
                 return
             if time.monotonic() + pause > deadline:
                 self._fail(
                     "health",
-                    f"{self.name} is ready, but its health command {' '.join(command)!r} did not "
-                    f"succeed within {self._patience:g} s: at last it exited with code {code}"
-                    + (f" and said {said!r}" if said else ""),
+                    f"{words} did not succeed within {self._patience:g} s: at last it exited with "
+                    f"code {code}" + (f" and said {said!r}" if said else ""),
                 )
             time.sleep(pause)
 
+    def _try(self, command: Sequence[str], deadline: float) -> tuple[int, str] | None:
+        """The command's exit code and last line; None if it does not end in time."""
+        container, answer = self.running, Future[tuple[int, str]]()
+        assert container is not None
 
-def places(base: Path, named: Sequence[str] | None, hosted: bool) -> list[Place]:
-    """What of the scenario's folder a container sees.
+        def execute() -> None:
+            try:
+                answer.set_result(container.run(command))
+            except EngineError as error:
+                answer.set_exception(error)
 
-    Args:
-        base: the scenario's folder.
-        named: the key `files`.
-        hosted: whether a service of simcore's is hosted, which sees all of it by default.
-    """
-    if named is not None:
-        return files.of_keys(named, base, BASE)
-    return [Place(base, BASE)] if hosted else []
+        # The engine does not say when a command has ended, and it may never end.
+        threading.Thread(target=execute, daemon=True).start()
+        while True:
+            self.federation.check_stop()
+            try:
+                return answer.result(_SLICE)
+            except TimeoutError:
+                if time.monotonic() > deadline:
+                    return None
+            except EngineError as error:
+                if container.wait(_SLICE):
+                    self._fail(
+                        "process-ended",
+                        f"{self.name} {container.describe()} before its health was good",
+                    )
+                self._fail("health", f"{self.name}: its health cannot be asked for: {error}")

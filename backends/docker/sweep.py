@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from simcore.private import is_over, owner_of
 
@@ -46,7 +46,7 @@ def labels(run: str, node: str) -> dict[str, str]:
 
 
 def command(run: str) -> list[str]:
-    """What removes all containers of a run, for the guard."""
+    """What removes all that there is of a run, for the guard."""
     return [sys.executable, "-c", _PROGRAM, run, *sys.path]
 
 
@@ -64,41 +64,81 @@ def remove(api: APIClient, container: str) -> None:
             raise
 
 
-def of_run(api: APIClient, run: str) -> list[Mapping[str, Any]]:
-    """The containers of a run, in whatever state."""
-    found: list[Mapping[str, Any]] = api.containers(all=True, filters={"label": [f"{RUN}={run}"]})
-    return found
+class Left(NamedTuple):
+    """A container, or a volume that was made for one.
+
+    Attributes:
+        kind: "container" or "volume".
+        id: by which the engine knows it.
+        name: for people.
+        run: id of its run.
+        owner: whose it is, as `simcore.private.owner_of` says.
+    """
+
+    kind: str
+    id: str
+    name: str
+    run: str
+    owner: str
+
+    def remove(self, api: APIClient) -> None:
+        """Remove it; what is gone is no error.
+
+        Raises:
+            DockerException: the engine did not.
+        """
+        if self.kind == "container":
+            remove(api, self.id)
+            return
+        try:
+            api.remove_volume(self.id)
+        except failures() as error:
+            if not is_status(error, 404) and not is_status(error, 409):  # 409: in use
+                raise
 
 
-def stale(api: APIClient) -> Iterator[Mapping[str, Any]]:
-    """Containers whose run is over."""
-    for each in api.containers(all=True, filters={"label": [OWNER]}):
+def of_run(api: APIClient, run: str) -> Iterator[Left]:
+    """What is there of a run."""
+    yield from _labelled(api, f"{RUN}={run}")
+
+
+def stale(api: APIClient) -> Iterator[Left]:
+    """What is left of runs that are over."""
+    for each in _labelled(api, OWNER):
         with suppress(ValueError, LookupError, TypeError):
-            if is_over(json.loads(each["Labels"][OWNER])):
+            if is_over(json.loads(each.owner)):
                 yield each
 
 
-def name_of(container: Mapping[str, Any]) -> str:
-    """What a container that was listed is called."""
-    names = container.get("Names") or [container["Id"][:12]]
-    return str(names[0]).lstrip("/")
+def _labelled(api: APIClient, label: str) -> Iterator[Left]:
+    """Containers first: their volumes go with them, or can be removed then."""
+    filters = {"label": [label]}
+    for each in api.containers(all=True, filters=filters):
+        name = (each.get("Names") or [each["Id"][:12]])[0].lstrip("/")
+        yield _left("container", each["Id"], name, each["Labels"])
+    for each in api.volumes(filters=filters)["Volumes"] or ():
+        yield _left("volume", each["Name"], each["Name"][:12], each["Labels"])
+
+
+def _left(kind: str, identity: str, name: str, labels: Mapping[str, str]) -> Left:
+    return Left(kind, identity, name, labels.get(RUN, ""), labels.get(OWNER, ""))
 
 
 def sweep(api: APIClient, run: str) -> None:
-    """Remove all containers of a run whose simcore has died."""
+    """Remove all of a run whose simcore has died."""
     began = quiet = time.monotonic()
     while time.monotonic() - quiet < _QUIET and time.monotonic() - began < _LONGEST:
         try:
             for each in of_run(api, run):
                 quiet = time.monotonic()
-                remove(api, each["Id"])
+                each.remove(api)
         except failures():
             quiet = time.monotonic()  # a busy engine may still do it
         time.sleep(_PAUSE)
 
 
 def main(run: str) -> None:
-    """Remove the containers of a dead run."""
+    """Remove what is left of a dead run."""
     try:
         engine = Engine()
     except EngineError as error:
