@@ -11,7 +11,7 @@ import io
 import os
 import sys
 import tarfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,17 +59,13 @@ def named(engine: Engine, name: str, say: Callable[[str], None]) -> Image:
     found = _inspect(engine, name)
     if found is None:
         say(f"docker: pulling the image {name}")
-        try:
-            _pull(engine, name)
-        except failures() as error:
-            raise EngineError(
-                f"the image {name} is not on the Docker Engine at {engine.address} and cannot be "
-                f"pulled: check its name, or build it with docker build -t {name} "
-                f"({text_of(error)})"
-            ) from None
+        said = _pull(engine, name)
         found = _inspect(engine, name)
         if found is None:
-            raise EngineError(f"the image {name} was pulled and is not there")
+            raise EngineError(
+                f"the image {name} is not on the Docker Engine at {engine.address} and cannot be "
+                f"pulled: check its name, or build it with docker build -t {name} ({said})"
+            )
     return Image(found, name)
 
 
@@ -86,11 +82,18 @@ def _inspect(engine: Engine, name: str) -> str | None:
     return engine.ask(f"look for the image {name}", look)
 
 
-def _pull(engine: Engine, name: str) -> None:
+def _pull(engine: Engine, name: str) -> str:
+    """Pull an image; what the engine said at last, which is why if there is none."""
     from docker.utils import parse_repository_tag
 
     repository, tag = parse_repository_tag(name)
-    engine.api.pull(repository, tag or "latest")
+    said = "nothing was said"
+    try:
+        for line in engine.api.pull(repository, tag or "latest", stream=True, decode=True):
+            said = _one_line(line.get("error") or line.get("status") or said)
+    except failures() as error:
+        said = text_of(error)
+    return said
 
 
 def built(
@@ -110,16 +113,15 @@ def built(
     keys: Mapping[str, Any] = {"context": wanted} if isinstance(wanted, str) else wanted
     context = base / keys["context"]
     say(f"docker: building the image of {keys['context']}")
-    lines = engine.api.build(
+    found = _build(
+        engine,
+        keys["context"],
         path=str(context),
         dockerfile=keys.get("dockerfile"),
         buildargs=dict(keys.get("args", {})),
         target=keys.get("target", ""),
-        rm=True,
-        forcerm=True,
-        decode=True,
     )
-    return Image(_built(engine, lines, keys["context"]), keys["context"])
+    return Image(found, keys["context"])
 
 
 def of_service(engine: Engine, name: str, service: type, say: Callable[[str], None]) -> Image:
@@ -135,41 +137,41 @@ def of_service(engine: Engine, name: str, service: type, say: Callable[[str], No
         UsageError: the service has no Dockerfile, or a variable names no folder of wheels.
         EngineError: the image cannot be built.
     """
-    folder = _folder_of(service)
-    if not (folder / "Dockerfile").is_file():
-        raise UsageError(
-            f"the service {name} comes without a Dockerfile: name an 'image' that has it, or "
-            "'build' one"
-        )
-    context, arguments = _context(folder), _arguments()
-    tag = f"simcore/{name}:{_digest(engine, context, arguments)}"
+    folder = folder_of(service)
+    for file in ("Dockerfile", "requirements.txt"):
+        if not (folder / file).is_file():
+            raise UsageError(
+                f"the service {name} comes without a {file} for an image of its own: name an "
+                "'image' that has it, or 'build' one"
+            )
+    context, arguments = context_of(folder), build_arguments()
+    base = arguments.get("BASE_IMAGE")
+    tag = f"simcore/{name}:{_digest(context, arguments, base and named(engine, base, say).id)}"
     found = _inspect(engine, tag)
     if found is None:
         say(f"docker: building the image {tag} (once; a minute or more)")
-        lines = engine.api.build(
+        found = _build(
+            engine,
+            tag,
             fileobj=_tar(context),
             custom_context=True,
             encoding="",
             buildargs=arguments,
             tag=tag,
-            rm=True,
-            forcerm=True,
-            decode=True,
         )
-        found = _built(engine, lines, tag)
     return Image(found, tag)
 
 
-def _built(engine: Engine, lines: Iterable[Mapping[str, Any]], name: str) -> str:
-    """Follow a build to its end; the id of the image."""
+def _build(engine: Engine, name: str, **options: Any) -> str:
+    """Build an image and follow it to the end; its id."""
     said: list[str] = []
     found = None
     try:
-        for line in lines:
+        for line in engine.api.build(rm=True, forcerm=True, decode=True, **options):
             if "error" in line:
                 last = "".join(f"\n    {text}" for text in said[-_LAST_LINES:])
                 raise EngineError(
-                    f"the image {name} cannot be built: {' '.join(line['error'].split())}\n"
+                    f"the image {name} cannot be built: {_one_line(line['error'])}\n"
                     f"  last lines of the build:{last or ' none'}"
                 )
             said += str(line.get("stream", "")).splitlines()
@@ -193,7 +195,7 @@ def runtime() -> dict[str, bytes]:
     return found
 
 
-def _context(folder: Path) -> Context:
+def context_of(folder: Path) -> Context:
     """What the build of a service's image sees."""
     names = ("Dockerfile", "requirements.txt")
     context: Context = {name: (folder / name).read_bytes() for name in names}
@@ -206,7 +208,7 @@ def _context(folder: Path) -> Context:
     return context
 
 
-def _arguments() -> dict[str, str]:
+def build_arguments() -> dict[str, str]:
     """The arguments of a build that this machine's user has set."""
     found = {}
     if image := os.environ.get("SIMCORE_BASE_IMAGE"):
@@ -218,21 +220,29 @@ def _arguments() -> dict[str, str]:
     return found
 
 
-def _folder_of(service: type) -> Path:
+def folder_of(service: type) -> Path:
+    """Where a service lies, with the Dockerfile of its image."""
     return Path(str(sys.modules[service.__module__].__file__)).parent
 
 
-def _digest(engine: Engine, context: Context, arguments: Mapping[str, str]) -> str:
-    """Names an image by all that goes into it; a wheel says by its name what is in it."""
+def _digest(context: Context, arguments: Mapping[str, str], base: str | None) -> str:
+    """Names an image by all that goes into it; a wheel says by its name what is in it.
+
+    Args:
+        base: id of the image that it is built on, if the user has named one.
+    """
     total = hashlib.sha256()
     for path, data in sorted(context.items()):
         found = "" if isinstance(data, Path) else hashlib.sha256(data).hexdigest()
         total.update(f"{path}\0{found}\0".encode())
     for name, value in sorted(arguments.items()):
         total.update(f"{name}={value}\0".encode())
-    if base := arguments.get("BASE_IMAGE"):
-        total.update(str(_inspect(engine, base)).encode())
+    total.update(str(base).encode())
     return total.hexdigest()[:12]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(str(text).split())
 
 
 def _tar(context: Context) -> io.BytesIO:
