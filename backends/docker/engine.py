@@ -65,7 +65,7 @@ class Engine:
 
     def __init__(self) -> None:
         docker = _library()
-        self.address = "DOCKER_HOST"
+        self.address = os.environ.get("DOCKER_HOST") or "the address of its context"
         try:
             options = docker.utils.kwargs_from_env()
             if "base_url" not in options:

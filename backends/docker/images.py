@@ -174,7 +174,7 @@ def _build(engine: Engine, name: str, **options: Any) -> str:
                     f"the image {name} cannot be built: {_one_line(line['error'])}\n"
                     f"  last lines of the build:{last or ' none'}"
                 )
-            said += str(line.get("stream", "")).splitlines()
+            said += filter(str.strip, str(line.get("stream", "")).splitlines())
             if "aux" in line and "ID" in line["aux"]:
                 found = str(line["aux"]["ID"])
     except failures() as error:

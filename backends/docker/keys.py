@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path as FilePath
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -201,13 +202,21 @@ def _check_what(value: Mapping[str, Any], path: Path, checker: Checker) -> None:
 
 
 def _check_files(value: Mapping[str, Any], path: Path, checker: Checker) -> None:
-    """Report files and folders that are not there, or lie outside."""
-    for index, name in enumerate(value.get("files", ())):
+    """Report files and folders that are not there, lie outside, or are missing in the list."""
+    files = value.get("files")
+    for index, name in enumerate(files or ()):
         place = (*path, "files", index)
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        if _is_outside(PurePosixPath(name)):
             checker.problem(place, f"{name!r} is not below the scenario's folder")
-        elif not (checker.base / name).is_dir():
+        elif not _is_folder(checker.base / name):
             checker.check_file(place, name)
+    service = value.get("service", "")
+    if service_keys.CALLABLE.fullmatch(service):
+        file = PurePosixPath(service.rpartition(":")[0])
+        if _is_outside(file):
+            checker.problem((*path, "service"), f"{str(file)!r} is not below the scenario's folder")
+        elif files is not None and not any(file.is_relative_to(name) for name in files):
+            checker.problem((*path, "files"), f"the service's {str(file)!r} is not among them")
     build = value.get("build")
     if build is None:
         return
@@ -215,12 +224,23 @@ def _check_files(value: Mapping[str, Any], path: Path, checker: Checker) -> None
     context = build if written else build["context"]
     place = (*path, "build") if written else (*path, "build", "context")
     folder = checker.base / context
-    if not folder.is_dir():
+    if not _is_folder(folder):
         checker.problem(place, f"there is no folder {context!r}")
         return
     recipe = "Dockerfile" if written else build.get("dockerfile", "Dockerfile")
     if not (folder / recipe).is_file():
         checker.problem(place, f"there is no {recipe} in {context}")
+
+
+def _is_outside(name: PurePosixPath) -> bool:
+    return name.is_absolute() or ".." in name.parts
+
+
+def _is_folder(path: FilePath) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that none can have
+        return False
 
 
 def log_cap(options: Mapping[str, Any]) -> int:
