@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import simcore
 from simcore.commands import note_inputs, timeouts
@@ -28,11 +28,16 @@ from .fleet import Fleet
 from .images import Image
 from .participant import BASE, ContainerLauncher, ContainerParticipant
 from .sweep import stale
+from .wallclock.keys import is_paced
+from .wallclock.participant import PacedLauncher
+from .wallclock.participant import attach as attach_paced
 
 if TYPE_CHECKING:
     from simcore.federation import Federation
     from simcore.scenario.check import Checker
     from simcore.scenario.model import NodeSpec
+
+L = TypeVar("L", bound=ContainerLauncher)
 
 _PLAIN = "echo"
 """The service whose image hosts a service of the scenario's own: Python, and nothing else."""
@@ -64,7 +69,11 @@ class Docker:
     def kind_of(self, options: Mapping[str, Any]) -> Kind:
         """What a node's container is granted."""
         kind: Kind = options.get("kind", "reactive")
-        return kind
+        return "free_running" if is_paced(options) else kind
+
+    def determinism_of(self, options: Mapping[str, Any]) -> Determinism:
+        """Programs in virtual time are exact, those in real time are not."""
+        return "statistical" if is_paced(options) else self.determinism
 
     def attach(self, federation: Federation, spec: NodeSpec) -> Node:
         """Make the node; its container starts with all others, when everything is made."""
@@ -72,18 +81,21 @@ class Docker:
         fleet = federation.outside.one(Fleet)
         image = fleet.image_of(spec.group, lambda: _image(federation, fleet, spec))
         federation.note_part(f"image of {spec.group}", image.id)
+        note_inputs(federation, options.get("files", ()), options)
+        if is_paced(options):
+            paced = _launcher(PacedLauncher, fleet, spec.name, image, spec, "stdio")
+            return attach_paced(federation, spec, paced)
         shared = options.get("hosts") == "group"
         names = [spec.name]
         if shared:
             names = [each.name for each in federation.scenario.select(spec.group)]
         name = spec.name if len(names) == 1 else spec.group
         transport = fleet.transport(options.get("transport", "auto"), image)
-        launcher = _launcher(fleet, name, image, spec, transport)
+        launcher = _launcher(ContainerLauncher, fleet, name, image, spec, transport)
         config = dict(spec.config)
         if "service" in options:
             config = service_keys.hosted_config(federation, spec, BASE)
             note_inputs(federation, [options["service"].rpartition(":")[0]], options)
-        note_inputs(federation, options.get("files", ()), options)
         kind = self.kind_of(options)
 
         def make(life: int) -> Participant:
@@ -137,8 +149,8 @@ def _image(federation: Federation, fleet: Fleet, spec: NodeSpec) -> Image:
 
 
 def _launcher(
-    fleet: Fleet, name: str, image: Image, spec: NodeSpec, transport: str
-) -> ContainerLauncher:
+    kind: type[L], fleet: Fleet, name: str, image: Image, spec: NodeSpec, transport: str
+) -> L:
     """What starts the container of a node."""
     options = spec.options
     hosted = "service" in options
@@ -152,7 +164,7 @@ def _launcher(
         if "image" in options or "build" in options:
             shares += _runtime()
     obstacles = {share: fleet.obstacle(share, transport) for share in shares}
-    return ContainerLauncher(
+    return kind(
         fleet, name, image, program, options,
         mounted=[share for share, why in obstacles.items() if why is None],
         copied={share: why for share, why in obstacles.items() if why is not None},

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -172,20 +173,24 @@ class Adapter:
 
     def _take_part(self, peer: Peer) -> None:
         try:
-            with peer:
-                freezer = self.freezer = self._prepare()
-                self._clock = RunningClock(peer.time)
-                self._hold(freezer)
-                peer.ready("free_running", grain=GRAIN)
-                for advance in peer.advances():
-                    self._due += advance.inputs
-                    self._open_window(peer, freezer, advance.until)
-                    self._tell(peer, advance.until)
+            freezer = self.freezer = self._prepare()
+            self._clock = RunningClock(peer.time)
+            self._hold(freezer)
+            peer.ready("free_running", grain=GRAIN)
+            for advance in peer.advances():
+                self._due += advance.inputs
+                self._open_window(peer, freezer, advance.until)
+                self._tell(peer, advance.until)
         except _Failed as error:
             peer.fail(f"{self._name}: {error}")
         except Gone:
             # The engine knows how it has ended a moment after the kernel does.
             self._container.wait(_ENDING)
+        except (_Over, Refused, OSError):
+            raise
+        except Exception as error:
+            peer.fail(f"{type(error).__name__}: {error}", traceback.format_exc())
+            raise
 
     def _prepare(self) -> Freezer:
         """Wait until the container runs and can be spoken with."""

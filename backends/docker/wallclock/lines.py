@@ -6,6 +6,7 @@ import os
 import threading
 from collections import deque
 from contextlib import suppress
+from pathlib import Path
 from queue import SimpleQueue
 
 from simcore.payload import freeze
@@ -29,15 +30,15 @@ class Lines:
         outbox: takes what it says.
         kind: of the messages that its lines become.
         to: the node that all lines go to; None: to who asked.
+        log: file that lines go to which nobody has asked for.
     """
 
-    def __init__(self, pipes: Pipes, outbox: Outbox, kind: str, to: str | None) -> None:
-        self.unasked = 0
-        """Lines that nobody had asked for."""
+    def __init__(self, pipes: Pipes, outbox: Outbox, kind: str, to: str | None, log: Path) -> None:
         self._pipes = pipes
         self._outbox = outbox
         self._kind = kind
         self._to = to
+        self._log = log
         self._asked: deque[Message] = deque()
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._threads = [
@@ -74,25 +75,30 @@ class Lines:
     def _read(self) -> None:
         rest = b""
         try:
-            while self._outbox.failure is None and (
-                data := os.read(self._pipes.receiving, 1 << 16)
-            ):
-                *lines, rest = (rest + data).split(b"\n")
-                for line in lines:
-                    self._hear(line.removesuffix(b"\r"))
-                if len(rest) > MAX_LINE:
-                    self._outbox.fail(
-                        f"it wrote {MAX_LINE >> 20} MiB to its standard output without the end "
-                        "of a line"
-                    )
+            with self._log.open("ab", buffering=0) as log:
+                while self._outbox.failure is None and (
+                    data := os.read(self._pipes.receiving, 1 << 16)
+                ):
+                    *lines, rest = (rest + data).split(b"\n")
+                    for line in lines:
+                        if not self._hear(line.removesuffix(b"\r")):
+                            log.write(line + b"\n")
+                    if len(rest) > MAX_LINE:
+                        self._outbox.fail(
+                            f"it wrote {MAX_LINE >> 20} MiB to its standard output without the "
+                            "end of a line"
+                        )
         finally:
             os.close(self._pipes.receiving)
 
-    def _hear(self, line: bytes) -> None:
+    def _hear(self, line: bytes) -> bool:
+        """Take a line; whether it is a message."""
         if self._to is not None:
             self._outbox.say(self._to, self._kind, value_of(line), len(line))
         elif self._asked:
             cause = self._asked.popleft()
             self._outbox.answer(cause, self._kind, value_of(line), len(line), in_turn=True)
         else:
-            self.unasked += 1
+            self._outbox.mutter()
+            return False
+        return True

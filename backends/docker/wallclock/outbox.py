@@ -11,7 +11,7 @@ from simcore.payload import PayloadError, refreeze, thaw
 from simcore.protocol.peer import Message
 
 MAX_SAID = 10_000
-"""Messages of one container that may wait for the end of a window."""
+"""Things that a container may say within one window."""
 
 
 class Said(NamedTuple):
@@ -53,6 +53,7 @@ class Outbox:
         self._wake = wake
         self._said: deque[Said] = deque()
         self._answered = 0
+        self._heard = 0
         self._lock = threading.Lock()
 
     def say(self, destination: str, kind: str, payload: Any, size: int) -> None:
@@ -81,18 +82,31 @@ class Outbox:
             spent = (began - cause.at, now - began)
             self._put(Said(now, cause.source, kind, payload, size, cause, spent))
 
+    def mutter(self) -> None:
+        """Note that something was said which is no message."""
+        with self._lock:
+            self._count()
+
     def _put(self, said: Said) -> None:
-        if len(self._said) < MAX_SAID:
+        if self._count():
             self._said.append(said)
-        else:
-            self.failure = self.failure or (
-                f"it said more than {MAX_SAID:,} things within one window; does it print without "
-                "end? What is no message belongs on its standard error"
+
+    def _count(self) -> bool:
+        """Whether one thing more may be said."""
+        self._heard += 1
+        if self._heard > MAX_SAID:
+            self._fail(
+                f"it printed or answered more than {MAX_SAID:,} times within one window: what is "
+                "no message belongs on its standard error"
             )
-            self._wake()
+        return self.failure is None
 
     def fail(self, why: str) -> None:
         """Note that nothing more can be heard."""
+        with self._lock:
+            self._fail(why)
+
+    def _fail(self, why: str) -> None:
         self.failure = self.failure or why
         self._wake()
 
@@ -100,6 +114,7 @@ class Outbox:
         """What was said before a time (virtual ns), in that order."""
         with self._lock:
             found = []
+            self._heard = 0
             while self._said and self._said[0].at < until:
                 found.append(self._said.popleft())
             return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from simcore.answers import Answers
 from simcore.commands import timeouts
-from simcore.failure import READYING, Phase
+from simcore.failure import Phase
 from simcore.hosting import host
 from simcore.launch import LaunchError, Status
 from simcore.message import Message
@@ -125,7 +125,8 @@ class PacedLauncher(ContainerLauncher):
     ) -> Talk:
         kind = talk.get("kind", KIND)
         if pipes is not None:
-            return Lines(pipes, outbox, kind, talk.get("to"))
+            log = self.fleet.outside.log_of(self.name)
+            return Lines(pipes, outbox, kind, talk.get("to"), log)
         http = talk["http"]
         return Web(http, outbox, kind, self.name, lambda: _address(container, http["port"]))
 
@@ -228,11 +229,6 @@ class PacedParticipant(ContainerParticipant):
             return (
                 "it has to run as long as the run does. It runs as nobody, with a file system "
                 "that it cannot write to and without capabilities; 'allow' gives it more"
-            )
-        if rule == "participant-error" and phase is READYING:
-            return (
-                "does the program listen at all addresses (0.0.0.0) and not only at its own? "
-                "A longer 'start_timeout' gives it more time"
             )
         return None
 

@@ -79,7 +79,10 @@ class Web:
         self._address = self._find()
         while not _listens(self._address):
             if time.monotonic() > deadline:
-                raise NotOpen(f"nobody listens at its port {self._port}")
+                raise NotOpen(
+                    f"nobody listens at its port {self._port}, where the program has to listen at "
+                    "all addresses (0.0.0.0) and not only at its own (127.0.0.1),"
+                )
             if self._closed.wait(_PAUSE):
                 return
 
