@@ -116,7 +116,7 @@ PROPERTIES: Mapping[str, Any] = {
 """Schemas of the keys of `config` that all inference services understand."""
 
 
-class BadModel(SimcoreError):
+class BadModel(Exception):
     """A model that cannot do what the scenario asks of it."""
 
 
@@ -195,7 +195,10 @@ class Inference:
         file = config["model"]
         for key, value in self.environment.items():
             os.environ.setdefault(key, value)
-        own, kind = self.load(ctx, _import(self.library, self.name))
+        try:
+            own, kind = self.load(ctx, _import(self.library, self.name))
+        except SimcoreError as error:  # which would be reported without the node's name
+            raise BadModel(str(error)) from None
         declared = config.get("shape", own)
         if declared is None:
             raise BadModel(f"{file} does not say what it takes: give the 'shape' of one input")
@@ -209,9 +212,12 @@ class Inference:
         try:
             result = self._outputs(self._numpy.zeros((1, *self._shape), self._type))
         except Unanswerable as error:
+            why = str(error)
+            if error.__cause__ is not None:
+                why = f"the model failed with {shown(error.__cause__)}"
             raise BadModel(
                 f"{file} cannot be used with inputs of {_sizes(self._shape)} {kind}: tried with "
-                f"zeros, {error}"
+                f"zeros, {why}"
             ) from error
         labels = config.get("labels", result)
         if len(labels) != len(result):

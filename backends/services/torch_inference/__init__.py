@@ -66,7 +66,7 @@ class TorchInference(Inference):
         self._torch = library
         library.set_num_threads(1)
         model, weights = ctx.config["model"], ctx.config["weights"]
-        made = load_object(model, ctx.path(""))()
+        made = _made(load_object(model, ctx.path("")), model)
         if not isinstance(made, library.nn.Module):
             raise BadModel(f"{model} is a {type(made).__name__}, and must be a torch.nn.Module")
         try:
@@ -88,3 +88,10 @@ class TorchInference(Inference):
         """What the module returns."""
         with self._torch.inference_mode():
             return self._module(self._torch.from_numpy(values)).numpy()
+
+
+def _made(kind: Any, name: str) -> Any:
+    try:
+        return kind()
+    except Exception as error:
+        raise BadModel(f"{name} cannot be made: {shown(error)}") from error
