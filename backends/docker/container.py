@@ -7,7 +7,6 @@ of that stream.
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import signal
@@ -21,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 from simcore.launch import LaunchError, Status, tail_of
 from simcore.protocol.pipes import Pipes
 
-from . import sweep
-from .engine import EngineError, failures, is_status, text_of
+from .engine import EngineError, failures, is_status
 from .streams import Streams, socket_of
 
 if TYPE_CHECKING:
@@ -39,8 +37,6 @@ _CODES = {
 _LOST = "was lost sight of: the Docker Engine does not answer"
 _DYING = 1.0
 """Seconds that a container may take to end once its output has."""
-
-_log = logging.getLogger("simcore.docker")
 
 
 class Container:
@@ -238,14 +234,7 @@ class Container:
             self._fleet.leave(self.name)
             return
         self._start.exception()  # wait until the engine has done what it was asked
-        try:
-            self._engine.ask(
-                f"remove the container {self.name}", lambda: sweep.remove(self.api, self.name)
-            )
-        except EngineError as error:
-            _log.warning("%s is left: %s; docker rm -f %s", self.name, text_of(error), self.name)
-        else:
-            self._fleet.leave(self.name)
+        self._fleet.discard(self.name)
 
     def _close_files(self) -> None:
         """Let go of what nobody will carry on."""

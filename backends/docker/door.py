@@ -61,8 +61,7 @@ def is_shared(fleet: Fleet, image: Image, folder: Path) -> bool:
     except Refused:
         return False  # the engine has no such folder
     finally:
-        engine.ask(f"remove the container {name}", lambda: sweep.remove(engine.api, name))
-        fleet.leave(name)
+        fleet.discard(name)
 
 
 def _kernel(fleet: Fleet) -> str:

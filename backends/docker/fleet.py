@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from . import sweep
 from .door import is_shared
-from .engine import Engine, failures, text_of
+from .engine import Engine, EngineError, failures, text_of
 
 if TYPE_CHECKING:
     from simcore.federation import Federation
@@ -138,6 +138,16 @@ class Fleet:
             self._left.pop(name, None)
             if not self._left:
                 self.outside.guard.forget_command(self._guarding)
+
+    def discard(self, name: str) -> None:
+        """Remove a container; one that the engine fails to remove is left to the guard."""
+        api = self.engine.api
+        try:
+            self.engine.ask(f"remove the container {name}", lambda: sweep.remove(api, name))
+        except EngineError as error:
+            _log.warning("%s is left: %s; docker rm -f %s removes it", name, error, name)
+        else:
+            self.leave(name)
 
     def _reap(self) -> None:
         """Remove what runs left that no guard could look after."""

@@ -15,8 +15,8 @@ from docker.errors import DockerException, NotFound
 
 from simcore.private import is_over
 
-MARK = "simcore."
-"""How the name of each label begins that simcore puts on what it makes."""
+RUN = "simcore.run"
+"""The label of all that simcore makes for a run."""
 
 OWNER = "simcore.owner"
 """The label that says whose run it belongs to."""
@@ -57,9 +57,14 @@ class Thing:
     text: str
     labels: dict[str, str] = field(compare=False)
 
+    @property
+    def process(self) -> int:
+        """The process whose run it belongs to."""
+        return int(self.labels[RUN].partition("-")[0])
+
 
 def made_by_simcore(client: DockerClient) -> list[Thing]:
-    """All containers, networks and volumes of simcore's."""
+    """All containers, networks and volumes of runs."""
     api = client.api
     found = [
         Thing(
@@ -72,7 +77,7 @@ def made_by_simcore(client: DockerClient) -> list[Thing]:
     ]
     volumes = api.volumes()["Volumes"] or ()
     found += [Thing(each["Name"], f"volume {each['Name']}", each["Labels"]) for each in volumes]
-    return [each for each in found if any(key.startswith(MARK) for key in each.labels or ())]
+    return [each for each in found if RUN in (each.labels or ())]
 
 
 def of_another(labels: dict[str, str]) -> bool:
