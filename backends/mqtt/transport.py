@@ -43,10 +43,25 @@ HEADERS = 40
 MOST = 1460
 """Bytes that one TCP segment carries in an Ethernet frame."""
 
+_KINDS = ("mqtt.reserved",) + tuple(
+    f"mqtt.{name}"
+    for name in (
+        "connect", "connack", "publish", "puback", "pubrec", "pubrel", "pubcomp", "subscribe",
+        "suback", "unsubscribe", "unsuback", "pingreq", "pingresp", "disconnect", "reserved",
+    )
+)  # fmt: skip
+TRANSPORT = frozenset((SYN, SYNACK, ACK, FIN, RST, *_KINDS))
+"""All kinds of segments."""
+
 
 def weight(data: bytes) -> int:
     """What a packet weighs on the network, in bytes."""
     return len(data) + HEADERS * -(-len(data) // MOST)
+
+
+def kind_of(data: bytes) -> str:
+    """The kind of the message that carries a packet, as `mqtt.publish`."""
+    return _KINDS[data[0] >> 4]
 
 
 class Segment(NamedTuple):
@@ -161,10 +176,10 @@ class Stream:
         """Begin, from the client's end, at an instant (ns)."""
         self._put(now, SYN, None, cause)
 
-    def send(self, now: int, kind: str, data: bytes, cause: Any = None) -> None:
-        """Send a packet as a message of this kind: it arrives once and in turn, or the stream ends."""
+    def send(self, now: int, data: bytes, cause: Any = None) -> None:
+        """Send a packet: it arrives once and in turn, or the stream ends."""
         if self.end is None and not self._closing:
-            self._put(now, kind, data, cause)
+            self._put(now, kind_of(data), data, cause)
 
     def close(self, now: int, cause: Any = None) -> None:
         """End it in order: what was sent before arrives first; what still comes is passed over."""

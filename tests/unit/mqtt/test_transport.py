@@ -12,8 +12,9 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from simcore_backends.mqtt import packets
 from simcore_backends.mqtt.timing import Estimator, Tuning
-from simcore_backends.mqtt.transport import End, weight
+from simcore_backends.mqtt.transport import End, kind_of, weight
 from wires import MS, SECOND, Wire
 
 
@@ -50,7 +51,7 @@ def test_a_stream_opens_in_three_segments_and_acknowledgements_ride_along():
     assert kinds(wire) == [
         "0 c tcp.syn 0",
         "10 b tcp.synack 0",
-        "20 c mqtt.connect 1",  # no tcp.ack of its own
+        "20 c packet 1",  # no tcp.ack of its own
         "30 b tcp.ack",
     ]
 
@@ -63,14 +64,14 @@ def test_an_answer_at_the_same_instant_carries_the_acknowledgement():
 
     def answer(source):
         if source == "b" and len(wire.got["b"]) == 2 and not wire.data("c"):
-            stream.send(wire.now, "mqtt.puback", b"answer")
+            stream.send(wire.now, b"answer")
             wire.flush = original
         original(source)
 
     wire.flush = answer
     wire.send("c", b"question")
     wire.run()
-    assert kinds(wire) == ["50 c mqtt.publish 2", "60 b mqtt.puback 1", "70 c tcp.ack"]
+    assert kinds(wire) == ["50 c packet 2", "60 b packet 1", "70 c tcp.ack"]
 
 
 def test_a_lost_packet_is_sent_again_after_the_timeout_and_not_before():
@@ -91,9 +92,9 @@ def test_a_lost_acknowledgement_has_the_packet_sent_again_and_passed_over():
     wire.run()
     assert wire.data("b") == [b"connect", b"once"]
     assert [line.split(" ", 1)[1] for line in kinds(wire)[-4:]] == [
-        "c mqtt.publish 2",
+        "c packet 2",
         "b tcp.ack lost",
-        "c mqtt.publish 2",
+        "c packet 2",
         "b tcp.ack",
     ]
     assert wire.client.deadline is None
@@ -211,10 +212,10 @@ def test_a_stream_closes_in_order_and_what_was_sent_before_arrives():
     assert wire.client.over and wire.broker.over
     assert wire.broker.end is End.CLOSED
     assert [line.split(" ", 1)[1] for line in kinds(wire)] == [
-        "c mqtt.publish 2 lost",
+        "c packet 2 lost",
         "c tcp.fin 3",
         "b tcp.ack",
-        "c mqtt.publish 2",
+        "c packet 2",
         "b tcp.fin 1",
         "c tcp.ack",
     ]
@@ -255,7 +256,7 @@ def test_who_has_closed_is_sent_nothing_more():
     assert wire.data("c") == []
     assert wire.client.over and wire.broker.over
     wire.send("c", b"nothing")
-    assert wire.log[-1][2] != "mqtt.publish"
+    assert wire.log[-1][2] != "packet"
 
 
 def test_closing_before_it_is_open_sends_nothing():
@@ -323,10 +324,10 @@ def test_a_packet_weighs_a_header_for_each_segment_that_it_would_take(data, byte
 
 def test_segments_say_what_they_weigh():
     wire = Wire().opened()
-    wire.client.send(wire.now, "mqtt.publish", bytes(2000), "why")
+    wire.client.send(wire.now, b"\x30" + bytes(1999), "why")
     (segment,) = wire.client.flush()
     assert (segment.kind, segment.size, segment.cause) == ("mqtt.publish", 2080, "why")
-    assert segment.payload == {"c": 1, "n": 2, "a": 1, "d": bytes(2000)}
+    assert segment.payload == {"c": 1, "n": 2, "a": 1, "d": b"\x30" + bytes(1999)}
     stream = Wire(tuning=Tuning(rto_min=300 * MS)).client
     stream.open(0)
     (segment,) = stream.flush()
@@ -392,6 +393,19 @@ def test_latency_under_loss_is_what_retransmission_says(loss):
         share, expected = counts[2**lost - 1] / 20_000, loss**lost * (1 - loss)
         assert share == pytest.approx(expected, abs=4 * (expected / 20_000) ** 0.5)
     assert statistics.mean(waited) == pytest.approx(loss / (1 - 2 * loss), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("packet", "kind"),
+    [
+        (packets.Connect("me"), "connect"),
+        (packets.Publish("a", b"", 1, identifier=1, dup=True), "publish"),
+        (packets.Pubrel(1), "pubrel"),
+        (packets.Disconnect(), "disconnect"),
+    ],
+)
+def test_a_segments_kind_says_what_it_carries(packet, kind):
+    assert kind_of(packet.encode()) == f"mqtt.{kind}"
 
 
 # -- whatever happens

@@ -73,7 +73,7 @@ class Wire:
         """Send a packet from one end, once it is established."""
         stream = self.ends[source]
         assert stream is not None
-        stream.send(self.now, "mqtt.publish", data, cause)
+        stream.send(self.now, data, cause)
         self.flush(source)
 
     def crash(self, source: str) -> None:
@@ -93,7 +93,8 @@ class Wire:
         self._segments += 1
         delays = self.weather(self.now, source, self._segments)
         arrival = self.now + delays[0] if delays else None
-        self.log.append((self.now, source, segment.kind, segment.payload.get("n"), arrival))
+        kind = segment.kind if segment.kind.startswith("tcp.") else "packet"
+        self.log.append((self.now, source, kind, segment.payload.get("n"), arrival))
         other = "b" if source == "c" else "c"
         for delay in delays:
             self.at(self.now + delay, lambda: self._arrive(other, segment))
@@ -110,7 +111,7 @@ class Wire:
         if stream.established and destination not in self.begun:
             self.begun[destination] = self.now
             if destination == "c" and self.greeting is not None:
-                stream.send(self.now, "mqtt.connect", self.greeting)
+                stream.send(self.now, self.greeting)
         for each in brought:
             self.got[destination].append((self.now, each.data))
             self.causes[destination].append(each.cause)
