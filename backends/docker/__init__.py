@@ -60,7 +60,8 @@ class Docker:
     def check(self, value: Any, path: Path, checker: Checker) -> None:
         """Report what is missing or impossible, without asking the engine."""
         keys.check_keys(value, path, checker)
-        if find_spec("docker") is None:
+        library = find_spec("docker")
+        if library is None or library.origin is None:  # a folder of this name is no library
             checker.problem(
                 (*path, "implementation"),
                 "docker needs a library that is not installed: pip install 'simcore[docker]'",
