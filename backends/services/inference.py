@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from simcore import distributions
-from simcore.errors import MissingDependency, SimcoreError, UnitError
+from simcore.errors import MissingDependency, ModelError, UnitError, UsageError
 from simcore.protocol.service import Overloaded
 from simcore.units import size
 
@@ -116,7 +116,7 @@ PROPERTIES: Mapping[str, Any] = {
 """Schemas of the keys of `config` that all inference services understand."""
 
 
-class BadModel(Exception):
+class BadModel(ModelError):
     """A model that cannot do what the scenario asks of it."""
 
 
@@ -190,15 +190,18 @@ class Inference:
 
     def start(self, ctx: Context) -> None:
         """Load the model and have it compute once, so that what is wrong with it is found."""
+        try:
+            self._start(ctx)
+        except (BadModel, MissingDependency, UsageError) as error:
+            raise BadModel(f"{self.name} of {ctx.name}: {error}", ctx.name, ctx.now) from None
+
+    def _start(self, ctx: Context) -> None:
         self._config = config = ctx.config
         self._numpy = _import("numpy", self.name)
         file = config["model"]
         for key, value in self.environment.items():
             os.environ.setdefault(key, value)
-        try:
-            own, kind = self.load(ctx, _import(self.library, self.name))
-        except SimcoreError as error:  # which would be reported without the node's name
-            raise BadModel(str(error)) from None
+        own, kind = self.load(ctx, _import(self.library, self.name))
         declared = config.get("shape", own)
         if declared is None:
             raise BadModel(f"{file} does not say what it takes: give the 'shape' of one input")
@@ -218,7 +221,7 @@ class Inference:
             raise BadModel(
                 f"{file} cannot be used with inputs of {_sizes(self._shape)} {kind}: tried with "
                 f"zeros, {why}"
-            ) from error
+            ) from None
         labels = config.get("labels", result)
         if len(labels) != len(result):
             raise BadModel(

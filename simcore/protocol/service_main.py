@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from simcore.errors import UsageError
+from simcore.errors import SimcoreError, UnitError, UsageError
 from simcore.protocol.loading import load_service
 from simcore.protocol.peer import Advance, Peer, Refused, plain
 from simcore.protocol.service import Done, Measure, Output, ServiceHost, check_service
@@ -79,10 +79,13 @@ def _serve(peer: Peer) -> int:
         try:
             done = hosted.advance(advance)
         except Exception as error:  # noqa: BLE001 - whatever it is, simcore reports it
-            peer.fail(
-                f"the service of {hosted.name} raised {type(error).__name__}: {error}",
-                traceback.format_exc(),
-            )
+            if isinstance(error, SimcoreError) and not isinstance(error, UnitError):
+                peer.fail(str(error))  # it says everything, as in simcore's own process
+            else:
+                peer.fail(
+                    f"the service of {hosted.name} raised {type(error).__name__}: {error}",
+                    traceback.format_exc(),
+                )
             return 1
         peer.done(map(_output, done.outputs), map(_measure, done.measures), done.next)
     return 0

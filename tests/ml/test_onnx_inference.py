@@ -45,8 +45,8 @@ def refused(serve: Any, base: Path, **config: Any) -> str:
     with pytest.raises(BadModel) as caught:
         serve(OnnxInference, base, **config)
     message = str(caught.value)
-    assert "\n" not in message
-    return message
+    assert "\n" not in message and message.startswith("onnx_inference of gateway: ")
+    return message.removeprefix("onnx_inference of gateway: ")
 
 
 def test_the_shape_is_the_models(build: Build, serve: Any, tmp_path: Path) -> None:

@@ -53,8 +53,8 @@ def refused(serve: Any, base: Path, **config: Any) -> str:
     with pytest.raises(BadModel) as caught:
         serve(TorchInference, base, **config)
     message = str(caught.value)
-    assert "\n" not in message
-    return message
+    assert "\n" not in message and message.startswith("torch_inference of gateway: ")
+    return message.removeprefix("torch_inference of gateway: ")
 
 
 def test_it_evaluates_and_does_not_train(net: Any, serve: Any, tmp_path: Path) -> None:

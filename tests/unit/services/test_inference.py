@@ -212,7 +212,10 @@ def test_whole_numbers_are_taken_as_they_are_or_not_at_all():
 def started(of: type = Summing, **config: Any) -> str:
     with pytest.raises(BadModel) as caught:
         host(of, **config)
-    return str(caught.value)
+    assert caught.value.node == "gateway"
+    message = str(caught.value)
+    assert message.startswith("summing of gateway: ")
+    return message.removeprefix("summing of gateway: ")
 
 
 def test_a_model_and_a_scenario_that_do_not_fit_end_the_run_at_its_start():
