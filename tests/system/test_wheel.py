@@ -91,6 +91,9 @@ def test_the_wheel_holds_what_it_needs_and_nothing_generic(wheel: Path) -> None:
         "simcore_firmware/prebuilt/meter-stm32f4.elf",
         "simcore_scenarios/quickstart.yaml",
         "simcore_scenarios/data/digits.bin",
+        "simcore_scenarios/models/digits_mlp.onnx",
+        "simcore_scenarios/models/digits_cnn.pt",
+        "simcore_backends/services/onnx_inference/Dockerfile",
         "simcore_schemas/scenario.schema.json",
     }
 
