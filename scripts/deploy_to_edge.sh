@@ -119,10 +119,10 @@ run_there() {
 
 # -- the bundle: what to build, and how it runs
 
-bundle=$(mktemp -d)
-trap 'rm -rf "$bundle"' EXIT
-"$python" -m simcore_backends.docker.bundle "$bundle/it" --name "$name" ${bundling[@]+"${bundling[@]}"} || exit 2
-bundle=$bundle/it
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+bundle=$folder/bundle
+"$python" -m simcore_backends.docker.bundle "$bundle" --name "$name" ${bundling[@]+"${bundling[@]}"} || exit 2
 {
     read -r image
     read -r tag
