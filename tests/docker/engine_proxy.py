@@ -32,7 +32,7 @@ class Fault:
         kind: "500": the proxy answers so; "refuse": as 400; "close": it closes the connection before
             the engine has heard; "lose": after the engine has answered, whose answer is lost; "call":
             nothing goes wrong, but `action` is called before the engine hears; "call after": once it
-            has answered.
+            has answered, and before the client hears.
         times: how many of them.
         skip: how many are let through before.
         action: see `kind`.
@@ -150,16 +150,23 @@ class EngineProxy:
                     action()
                 engine.sendall(raw)
                 if upgrade:
+                    found = _head(answers)
+                    if found is None:
+                        return
+                    if kind == "call after":
+                        action()
+                    client.sendall(found[0])
                     self._splice(client, reader, engine, answers)
                     return
                 answer = _read_answer(answers, line)
+                if kind in ("lose", "call after"):
+                    answer = list(answer)
                 if kind == "lose":
-                    b"".join(answer)
                     return
-                for chunk in answer:
-                    client.sendall(chunk)
                 if kind == "call after":
                     action()
+                for chunk in answer:
+                    client.sendall(chunk)
 
     def _note(self, line: str) -> tuple[Kind | None, Callable[[], None]]:
         with self._lock:
