@@ -100,7 +100,7 @@ class CgroupFreezer:
         while True:
             # Again and again: in version 1 a process that forks at this moment may escape.
             self._write(switch.words[1])
-            if switch.frozen in self._read().splitlines():
+            if self.is_frozen():
                 return
             if time.monotonic() > deadline:
                 raise FreezeError(
@@ -121,8 +121,10 @@ class CgroupFreezer:
 
         _done(write)
 
-    def _read(self) -> str:
-        return str(_done(self._switch.state.read_text))
+    def is_frozen(self) -> bool:
+        """Whether it is held at the moment; raises as `freeze`."""
+        text: str = _done(self._switch.state.read_text)
+        return self._switch.frozen in text.splitlines()
 
 
 def _done(action: Callable[[], Any]) -> Any:
@@ -160,9 +162,10 @@ class EngineFreezer:
         def switch() -> None:
             try:
                 action(self._container)
-            except failures() as error:
+            except failures():
                 # An answer may have been lost, and what is asked for may be so already.
-                if not is_status(error, 409) or self._is_paused() is not paused:
+                state = self._state()
+                if not state["Running"] or state["Paused"] is not paused:
                     raise
 
         try:
@@ -175,9 +178,6 @@ class EngineFreezer:
     def _state(self) -> dict[str, Any]:
         found: dict[str, Any] = self._engine.api.inspect_container(self._container)["State"]
         return found
-
-    def _is_paused(self) -> bool:
-        return bool(self._state()["Paused"])
 
     def _is_there(self) -> bool:
         try:

@@ -119,7 +119,7 @@ class Adapter:
         environment: what a participant finds in its environment.
         make_talk: makes what speaks with the container.
         find_freezer: finds what holds it, once it is started.
-        patience: seconds of wall time until it can be spoken with.
+        patience: seconds of wall time from now until it can be spoken with.
 
     Attributes:
         freezer: what holds the container; None before it is started.
@@ -142,6 +142,7 @@ class Adapter:
         self._token, self._name = environment["SIMCORE_TOKEN"], environment["SIMCORE_NAME"]
         self._find_freezer = find_freezer
         self._patience = patience
+        self._deadline = time.monotonic() + patience
         self._stopped = False
         self._wake = threading.Event()
         self._clock = RunningClock(0)
@@ -194,7 +195,6 @@ class Adapter:
 
     def _prepare(self) -> Freezer:
         """Wait until the container runs and can be spoken with."""
-        deadline = time.monotonic() + self._patience
         try:
             while not self._container.await_start(_SLICE):
                 self._check()
@@ -202,7 +202,7 @@ class Adapter:
             raise _Over from None
         try:
             freezer = self._find_freezer()
-            self._talk.open(deadline)
+            self._talk.open(self._deadline)
         except NotOpen as error:
             self._check()
             raise _Failed(f"{error} within {self._patience:g} s") from None

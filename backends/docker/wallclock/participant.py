@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from simcore.scenario.model import NodeSpec
 
 _HERE = "127.0.0.1"
+_MARGIN = 10.0
+"""Seconds after which an adapter that says nothing of a container is given up."""
 
 _log = logging.getLogger("simcore.docker")
 
@@ -153,6 +155,7 @@ class PacedParticipant(ContainerParticipant):
     Args:
         health: the key `health`.
         answers: whether what it says answers messages.
+        start_timeout: seconds of wall time until it can be spoken with.
 
     All else as for `Remote`.
     """
@@ -161,7 +164,7 @@ class PacedParticipant(ContainerParticipant):
 
     def __init__(
         self, federation: Federation, name: str, launcher: PacedLauncher, *,
-        health: Mapping[str, Any] | None, answers: bool, **more: Any,
+        health: Mapping[str, Any] | None, answers: bool, start_timeout: float, **more: Any,
     ) -> None:  # fmt: skip
         self._unanswered: dict[str, Message] = {}
         rules = Answers(
@@ -169,8 +172,10 @@ class PacedParticipant(ContainerParticipant):
         )
         super().__init__(
             federation, name, [name], launcher, kind="free_running", dialect=rules,
-            transport="stdio", health=None, advice=self._advise, **more,
+            transport="stdio", health=None, advice=self._advise,
+            start_timeout=start_timeout + _MARGIN, **more,
         )  # fmt: skip
+        self._patience = start_timeout
         self._probe = health
         self._answers = answers
         self._calm = self._timeout

@@ -1,0 +1,214 @@
+"""Unmodified programs in containers: what they are told, and what becomes of what they say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from boxed import container_of
+from docker import DockerClient
+from engine import running
+from realtime import SERVED, answers, realtime
+from simcore_backends.docker.engine import Engine
+from simcore_backends.docker.freezer import (
+    CgroupFreezer,
+    EngineFreezer,
+    Freezer,
+    Gone,
+    cgroup_v1,
+    cgroup_v2,
+    freezer_of,
+)
+from support import PATIENCE, Project
+
+from simcore import open_run
+
+
+@pytest.fixture
+def project(tmp_path: Path, base_image: str) -> Iterator[Project]:
+    with realtime(tmp_path, base_image) as made:
+        yield made
+
+
+def test_lines_in_real_time(project: Project) -> None:
+    ended = project.simcore("scenario.yaml", "--out", "run")
+    assert ended.code == 0, ended.err
+    assert "statistical" in ended.out.splitlines()[0]
+    assert answers(project) == [
+        ("sensor/1", "answer", '{"twice":2}', 12),
+        ("sensor/2", "answer", "\"no number: 'text'\"", 17),
+        ("sensor/3", "answer", '{"twice":6}', 12),
+    ]
+    log = (project.path / "run/logs/sink.log").read_text(encoding="utf-8").splitlines()
+    assert {"I am not asked", "got 1", 'got "text"', "got 3"} <= set(log)
+    with open_run(project.path / "run") as run:
+        assert run.manifest["determinism"] == "statistical"
+        windows = run.manifest["windows"]
+        query = (
+            "SELECT sent, origin + 20000000, waited + computed FROM messages WHERE cause NOT NULL"
+        )
+        spent = [tuple(row) for row in run.connection.execute(query)]
+        query = "SELECT name, value FROM measurements WHERE node = 'sink'"
+        overruns = run.connection.execute(query).fetchall()
+    assert windows["grain_ns"] == 1_000_000
+    assert windows["length_ns"] == 20_000_000
+    for sent, arrived, took in spent:
+        assert took == sent - arrived > 0
+    assert {name for name, _ in overruns} == {"overrun_ms"}
+    assert 1 <= len(overruns) <= windows["count"]
+    assert all(value >= 0 for _, value in overruns)
+
+
+def test_lines_to_one_node(project: Project) -> None:
+    options = ["--set=nodes.sink.talk={to: sensor, kind: said}"]
+    assert project.simcore("scenario.yaml", "--out", "run", *options).code == 0
+    assert answers(project) == [
+        (None, "said", '"I am not asked"', 14),
+        (None, "said", '{"twice":2}', 12),
+        (None, "said", "\"no number: 'text'\"", 17),
+        (None, "said", '{"twice":6}', 12),
+    ]
+
+
+def test_http(project: Project) -> None:
+    config = "--set=nodes.sensor.config={payloads: [text, fails, hangs up, bytes, asks]}"
+    ended = project.simcore("scenario.yaml", "--out", "run", config, *SERVED)
+    assert ended.code == 0, ended.err
+    found = {cause: (kind, json.loads(payload)) for cause, kind, payload, _ in answers(project)}
+    assert found["sensor/1"] == ("answer", "text")
+    kind, failed = found["sensor/2"]
+    assert (kind, failed["status"], failed["reason"]) == ("error", 503, "Service Unavailable")
+    kind, failed = found["sensor/3"]
+    assert (kind, failed["status"], failed["body"]) == ("error", None, None)
+    kind, data = found["sensor/4"]
+    assert kind == "answer" and list(data) == ["$b64"]
+    assert found["sensor/5"] == ("answer", ["POST", "/predict", "abc"])
+
+
+def test_several_in_one_window(project: Project) -> None:
+    options = [
+        "--set=nodes.sink.count=2",
+        "--set=nodes.sensor.config={payloads: [1, 2], sinks: [sink-0, sink-1]}",
+    ]
+    ended = project.simcore("scenario.yaml", "--out", "run", *options)
+    assert ended.code == 0, ended.err
+    for sink in ("sink-0", "sink-1"):
+        assert [payload for _, _, payload, _ in answers(project, sink)] == [
+            '{"twice":2}', '{"twice":4}',
+        ]  # fmt: skip
+
+
+def test_trials(project: Project) -> None:
+    """What differs from run to run is reported as mean and confidence interval."""
+    arguments = ["trials", "scenario.yaml", 2, "--jobs", 2, "--out", "trials"]
+    with project.start(*arguments) as started:
+        out, err = started.process.communicate(timeout=PATIENCE)
+    assert started.process.returncode == 0, err
+    written = json.loads((project.path / "trials/trials.json").read_text(encoding="utf-8"))
+    wanted = ("latency_mean", "sink -> sensor answer")
+    [found] = [each for each in written["summary"] if (each["metric"], each["of"]) == wanted]
+    assert found["count"] == 2
+    assert found["mean"] > 20e6  # the link's share of it
+    assert found["half_width"] > 0
+    [line] = [line for line in out.splitlines() if line.startswith("latency_mean  sink -> sensor")]
+    assert " +/- " in line
+    assert len({trial["digest"] for trial in written["trials"]}) == 2
+
+
+def test_frozen_while_the_run_stands_still(project: Project, engine: DockerClient) -> None:
+    option = "--set=nodes.sensor.config.waits_at=2"
+    with project.start("scenario.yaml", "--out", "run", option) as run:
+        run.until("reached")
+        state = container_of(engine, "sink", run.process.pid).attrs["State"]
+        identity = container_of(engine, "sink", run.process.pid).id
+        ours = Engine()
+        freezer = freezer_of(ours, identity, state["Pid"])
+        ours.close()
+        held = is_held(engine, identity, freezer)
+        run.go()
+        ended = run.end()
+    assert held
+    assert ended.code == 0, ended.err
+    assert len(answers(project)) == 3
+
+
+def is_held(engine: DockerClient, identity: str, freezer: Freezer) -> bool:
+    """Whether a container is held, or soon is: its window may still be open."""
+    for _ in range(PATIENCE * 100):
+        if isinstance(freezer, CgroupFreezer):
+            if freezer.is_frozen():
+                return True
+        elif engine.containers.get(identity).status == "paused":
+            return True
+        engine.ping()  # takes its time
+    return False
+
+
+def test_a_crash_and_another_life(project: Project) -> None:
+    faults = "--set=faults=[{at: 45ms, for: 20ms, node: sink, crash: true}]"
+    payloads = "--set=nodes.sensor.config={payloads: [1, 2, 3, 4, 5, 6]}"
+    options = [faults, payloads, "--set=duration=800ms"]
+    ended = project.simcore("scenario.yaml", "--out", "run", *options)
+    assert ended.code == 0, ended.err
+    found = {cause: payload for cause, _, payload, _ in answers(project)}
+    assert found["sensor/1"] == '{"twice":2}'
+    assert found["sensor/5"] == '{"twice":10}'
+    assert "sensor/3" not in found  # it arrives at 60 ms
+    with open_run(project.path / "run") as run:
+        lives = run.connection.execute("SELECT life, exit FROM participant").fetchall()
+    assert [tuple(each) for each in lives] == [
+        (1, "was removed by simcore"), (2, "was removed by simcore"),
+    ]  # fmt: skip
+
+
+BUSY = ["sh", "-c", "while :; do :; done"]
+
+
+def all_freezers(engine: Engine, identity: str, pid: int) -> dict[str, Freezer]:
+    """Each way of holding a container that this machine has."""
+    found = {"engine": EngineFreezer(engine, identity)}
+    for line in Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines():
+        _, controllers, path = line.split(":", 2)
+        for place, make in (("freezer", cgroup_v1), ("unified", cgroup_v2), ("", cgroup_v2)):
+            switch = make(Path("/sys/fs/cgroup") / place / path.lstrip("/"))
+            fits = place == controllers or (place == "unified" and not controllers)
+            if fits and switch.file.exists():
+                found[switch.name] = CgroupFreezer(switch)
+    return found
+
+
+def test_each_freezer_of_this_machine(engine: DockerClient, base_image: str) -> None:
+    ours = Engine()
+    options = {"network_mode": "none"}
+    with running(engine, base_image, BUSY, **options) as container:
+        pid = engine.api.inspect_container(container.id)["State"]["Pid"]
+        found = all_freezers(ours, container.id, pid)
+        for freezer in found.values():
+            for _ in range(2):
+                freezer.freeze()
+                freezer.freeze()  # once more has no effect
+                assert ran(pid) == ran(pid)
+                if isinstance(freezer, CgroupFreezer):
+                    assert freezer.is_frozen()
+                before = ran(pid)
+                freezer.thaw()
+                freezer.thaw()
+                while ran(pid) == before:
+                    engine.ping()  # takes its time
+                if isinstance(freezer, CgroupFreezer):
+                    assert not freezer.is_frozen()
+        container.kill()
+        container.wait()
+        for freezer in found.values():
+            with pytest.raises(Gone):
+                freezer.freeze()
+            with pytest.raises(Gone):
+                freezer.thaw()
+    ours.close()
+
+
+def ran(pid: int) -> str:
+    """How long a process has run so far, and how often."""
+    return Path(f"/proc/{pid}/schedstat").read_text(encoding="utf-8")
