@@ -271,8 +271,8 @@ class Inference:
             raise Unanswerable(
                 f"{key!r} holds {array.size:,} numbers; the model takes {_sizes(self._shape)}"
             )
-        scaled = array.astype(numpy.float64) / self._config.get("scale", 1)
         with numpy.errstate(over="ignore", invalid="ignore"):
+            scaled = array.astype(numpy.float64) / self._config.get("scale", 1)
             typed = scaled.astype(self._type)
         exact = self._type.kind == "f"
         if not (numpy.isfinite(typed).all() if exact else (typed == scaled).all()):
@@ -303,12 +303,13 @@ class Inference:
     def _result(self, outputs: list[float]) -> dict[str, Any]:
         digits = self._config.get("digits", 4)
         if self._config.get("answer") == "values":
-            return {"values": [round(value, digits) for value in outputs]}
+            # Plus zero, for a little less than nothing is rounded to -0.0.
+            return {"values": [round(value, digits) + 0.0 for value in outputs]}
         best = max(range(len(outputs)), key=outputs.__getitem__)
         labels = self._config.get("labels")
         return {
             "label": best if labels is None else labels[best],
-            "confidence": round(outputs[best], digits),
+            "confidence": round(outputs[best], digits) + 0.0,
         }
 
 
@@ -326,6 +327,18 @@ def _import(package: str, purpose: str) -> Any:
         if error.name != package:
             raise
         raise MissingDependency(package, extra="ml", purpose=f"the service {purpose}") from None
+
+
+def file_of(ctx: Context, name: str) -> str:
+    """Path of a file of the model's.
+
+    Raises:
+        BadModel: there is none.
+    """
+    path = ctx.path(name)
+    if not path.is_file():
+        raise BadModel(f"there is no {path}: does the key 'files' of the node name {name}?")
+    return str(path)
 
 
 def _sizes(shape: Sequence[int]) -> str:

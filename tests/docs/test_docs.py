@@ -8,10 +8,12 @@ before you commit them.
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from pages import ROOT, PageError, Reader, blocks, matches, pages
+from support import unavailable
 
 pytestmark = pytest.mark.docs
 
@@ -28,8 +30,14 @@ INSTALLS: dict[str, str] = {
 PAGES = {str(page.relative_to(ROOT)): page for page in pages()}
 
 
+NEEDS = {"docs/services.md": "onnxruntime"}
+"""Libraries that pages use and that are no requirement of simcore."""
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_page(page: str, tmp_path: Path) -> None:
+    if page in NEEDS and find_spec(NEEDS[page]) is None:
+        unavailable(f"{NEEDS[page]} is not installed")
     steps = Reader(tmp_path, tuple(INSTALLS)).read(PAGES[page])
     problems = [str(step) for step in steps if step.problem is not None]
     if problems:

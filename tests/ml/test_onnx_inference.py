@@ -93,7 +93,7 @@ def test_files_that_are_no_models(onnxruntime: Any, serve: Any, tmp_path: Path) 
         message = refused(serve, tmp_path, model="broken.onnx")
         assert message.startswith("broken.onnx cannot be loaded as an ONNX model: ")
         assert message.endswith("; export it anew, or update onnxruntime if the file is newer")
-    assert "cannot be loaded" in refused(serve, tmp_path, model="gone.onnx")
+    assert refused(serve, tmp_path, model="gone.onnx").startswith("there is no ")
 
 
 def test_models_that_cannot_be_used(build: Build, serve: Any, tmp_path: Path) -> None:
@@ -112,6 +112,34 @@ def test_models_that_cannot_be_used(build: Build, serve: Any, tmp_path: Path) ->
     )
     logits = build("Sub", shape=["n", 2], inputs=2)
     assert "has 2 inputs" in refused(serve, tmp_path, model=logits)
+
+
+def test_the_output_that_counts(onnx: Any, onnxruntime: Any, serve: Any, tmp_path: Path) -> None:
+    """As scikit-learn's converter makes them: a label, then probabilities."""
+    make, types = onnx.helper, onnx.TensorProto
+    nodes = [
+        make.make_node("Softmax", ["x"], ["probabilities"], axis=1),
+        make.make_node("ArgMax", ["x"], ["label"], axis=1, keepdims=0),
+    ]
+    graph = make.make_graph(
+        nodes, "g", [make.make_tensor_value_info("x", types.FLOAT, ["n", 3])],
+        [
+            make.make_tensor_value_info("label", types.INT64, ["n"]),
+            make.make_tensor_value_info("probabilities", types.FLOAT, ["n", 3]),
+        ],
+    )  # fmt: skip
+    opset = [make.make_opsetid("", 17)]
+    onnx.save(make.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "m")
+    have = "it has label (tensor(int64)), probabilities (tensor(float))"
+    assert refused(serve, tmp_path, model="m") == (
+        f"the output 'label' of m is no score of each class: name another with 'output'; {have}"
+    )
+    said = refused(serve, tmp_path, model="m", output="scores")
+    assert said == f"m has no output 'scores'; {have}"
+    ask = serve(OnnxInference, tmp_path, model="m", output="probabilities")
+    assert ask([0, 0, 1]) == ("result", {"label": 2, "confidence": 0.5761})
+    ask = serve(OnnxInference, tmp_path, model="m", answer="values")
+    assert ask([0, 0, 1]) == ("result", {"values": [2.0]})
 
 
 def test_outputs_that_are_no_numbers_are_an_error_of_one_message(

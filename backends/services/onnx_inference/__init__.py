@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..inference import PROPERTIES, BadModel, Inference, shown
+from ..inference import PROPERTIES, BadModel, Inference, file_of, shown
 
 if TYPE_CHECKING:
     from simcore.plugins import Path
@@ -25,11 +25,12 @@ _TYPES = {
     "tensor(int32)": "int32",
     "tensor(int64)": "int64",
 }
+_SCORES = ("tensor(float)", "tensor(double)", "tensor(float16)")
 _FATAL_ONLY = 4
 
 
 class OnnxInference(Inference):
-    """Runs a model of one input, whose first dimension is the batch; takes its first output."""
+    """Runs a model of one input, whose first dimension is the batch."""
 
     name = "onnx_inference"
     library = "onnxruntime"
@@ -46,6 +47,12 @@ class OnnxInference(Inference):
                 "description": "The ONNX file, relative to the scenario.",
                 "examples": ["models/digits_mlp.onnx"],
             },
+            "output": {
+                "type": "string",
+                "minLength": 1,
+                "description": "Name of the output that counts; the first one without it.",
+                "examples": ["probabilities"],
+            },
             **PROPERTIES,
         },
     }
@@ -60,13 +67,14 @@ class OnnxInference(Inference):
     def load(self, ctx: Context, library: Any) -> tuple[Sequence[int] | None, str]:
         """Load the file, and see what it takes."""
         file = ctx.config["model"]
+        path = file_of(ctx, file)
         options = library.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.use_deterministic_compute = True
         options.log_severity_level = _FATAL_ONLY  # what is raised need not be printed as well
         try:
             self._session = library.InferenceSession(
-                str(ctx.path(file)), options, providers=["CPUExecutionProvider"]
+                path, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
             raise BadModel(
@@ -85,9 +93,24 @@ class OnnxInference(Inference):
                 f"first dimension 1 or open, and its type one of {', '.join(_TYPES)}"
             )
         self._input = only.name
+        self._output = self._chosen(ctx.config)
         known = all(isinstance(each, int) for each in shape)  # an open dimension has a name
         return shape if known else None, _TYPES[only.type]
 
     def run(self, values: Any) -> Any:
-        """The model's first output."""
-        return self._session.run(None, {self._input: values})[0]
+        """The model's output that counts."""
+        return self._session.run([self._output], {self._input: values})[0]
+
+    def _chosen(self, config: Mapping[str, Any]) -> str:
+        """Name of the output that counts."""
+        types = {each.name: each.type for each in self._session.get_outputs()}
+        name: str = config.get("output", next(iter(types)))
+        have = ", ".join(f"{each} ({kind})" for each, kind in types.items())
+        if name not in types:
+            raise BadModel(f"{config['model']} has no output {name!r}; it has {have}")
+        if types[name] not in _SCORES and config.get("answer") != "values":
+            raise BadModel(
+                f"the output {name!r} of {config['model']} is no score of each class: name another "
+                f"with 'output'; it has {have}"
+            )
+        return name

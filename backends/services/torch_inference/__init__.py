@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from simcore.protocol.loading import load_object
 
-from ..inference import PROPERTIES, BadModel, Inference, shown
+from ..inference import PROPERTIES, BadModel, Inference, file_of, shown
 
 if TYPE_CHECKING:
     from simcore.plugins import Path
@@ -66,11 +66,12 @@ class TorchInference(Inference):
         self._torch = library
         library.set_num_threads(1)
         model, weights = ctx.config["model"], ctx.config["weights"]
+        path = file_of(ctx, weights)
         made = _made(load_object(model, ctx.path("")), model)
         if not isinstance(made, library.nn.Module):
             raise BadModel(f"{model} is a {type(made).__name__}, and must be a torch.nn.Module")
         try:
-            state = library.load(ctx.path(weights), map_location="cpu", weights_only=True)
+            state = library.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
             raise BadModel(
                 f"{weights} cannot be loaded as weights: {shown(error)}; write it with "

@@ -5,6 +5,8 @@ meter ---> gateway ---> cloud      driven by hand, so every time is the service'
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from simcore_backends.services.inference import BadModel, Inference
+from support import PATIENCE
 
 from simcore import ScenarioError, loads
 from simcore.payload import freeze, thaw
@@ -79,6 +82,11 @@ def test_bytes_are_numbers_and_scaled():
     assert said == ("result", {"label": 1, "confidence": 0.4375})
 
 
+def test_a_scale_that_makes_numbers_too_large_is_an_error_of_the_message():
+    said = answer({"image": [1e308, 0, 0, 0]}, scale=0.001)
+    assert said == ("error", {"error": "'image' holds numbers that are no float32"})
+
+
 def test_labels_and_rounding():
     said = answer({"image": [0.1, 0.23456, 0, 0]}, labels=["dark", "light"], digits=2)
     assert said == ("result", {"label": "dark", "confidence": 0.33})
@@ -94,6 +102,13 @@ def test_softmax_makes_probabilities_of_logits():
 def test_values_are_answered_as_they_are():
     said = answer({"image": [100, 0.5, -3, 0]}, answer="values", digits=1)
     assert said == ("result", {"values": [100.5, -3.0]})
+
+
+def test_nothing_is_not_less_than_nothing():
+    """Which of the two a processor computes is chance."""
+    for little in (-1e-9, 1e-9, -0.0):
+        [done] = host(answer="values").advance(0, [Message({"image": [little, 0, 1, 1]})]).outputs
+        assert done.payload == '{"values":[0.0,2.0]}'
 
 
 def test_what_is_kept_and_where_it_goes():
@@ -283,6 +298,20 @@ def test_whatever_comes_is_answered(payload: Any):
     [(_, kind, said)] = answers(host().advance(0, [Message(payload)]))
     assert (kind == "error") == ("error" in said)
     assert kind == "error" or 0 <= said["confidence"] <= 1.001
+
+
+def test_classes_need_no_library_before_they_start():
+    """In a container there is the standard library, and a scenario is checked without any."""
+    code = (
+        "import sys\n"
+        "blocked = ['numpy', 'onnxruntime', 'torch', 'msgspec', 'simpy', 'yaml', 'jsonschema', 'click']\n"
+        "sys.modules.update(dict.fromkeys(blocked))\n"
+        "import simcore.protocol.service_main\n"
+        "import simcore_backends.services.echo\n"
+        "import simcore_backends.services.onnx_inference\n"
+        "import simcore_backends.services.torch_inference\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
 
 
 # -- before a run
