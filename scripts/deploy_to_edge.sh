@@ -26,7 +26,7 @@
 #   --restart POLICY   of Docker (unless-stopped)
 #   --dry-run          only print the commands
 #
-# Needs Docker and simcore here (PYTHON names its interpreter), and for a target ssh.
+# Needs Docker and simcore here (PYTHON may name its interpreter), and for a target ssh.
 set -euo pipefail
 
 fail() {
@@ -79,8 +79,12 @@ if [ -n "$environment" ]; then
         fail "--env-file $environment: each line is SIMCORE_DEPLOY_SOMETHING=VALUE"
     fi
 fi
-python=${PYTHON:-python3}
-command -v "$python" >/dev/null || fail "$python is not installed: set PYTHON to that of simcore"
+if [ -n "${PYTHON:-}" ]; then candidates=("$PYTHON"); else candidates=(python python3); fi
+python=''
+for candidate in "${candidates[@]}"; do
+    if "$candidate" -c 'import simcore_backends' 2>/dev/null; then python=$candidate && break; fi
+done
+[ -n "$python" ] || fail "simcore is not installed: set PYTHON to the interpreter that has it"
 
 # -- words and commands
 
@@ -146,11 +150,19 @@ if [ "$dry" = no ]; then
     command -v docker >/dev/null || fail "docker is not installed here"
     docker version --format '{{.Server.Version}}' >/dev/null || fail "no Docker Engine answers here"
 fi
+build() { # tag, and more for docker build
+    if [ "$dry" = yes ]; then
+        quoted docker build --quiet --tag "$@"
+    else
+        echo "building $1"
+        docker build --quiet --tag "$@" >/dev/null || fail "$1 cannot be built"
+    fi
+}
 if [ -d "$bundle/image" ]; then
-    run docker build --quiet --tag "$image" ${platform_option[@]+"${platform_option[@]}"} \
+    build "$image" ${platform_option[@]+"${platform_option[@]}"} \
         ${building[@]+"${building[@]}"} "$bundle/image"
 fi
-run docker build --quiet --tag "$tag" ${platform_option[@]+"${platform_option[@]}"} \
+build "$tag" ${platform_option[@]+"${platform_option[@]}"} \
     --build-arg "IMAGE=$image" "$bundle/node"
 
 # -- does it fit
@@ -220,6 +232,7 @@ elif [ "$target" != local ]; then
     else
         here=$(docker image inspect --format '{{.Id}}' "$tag")
         if [ "$here" != "$(there docker image inspect --format '{{.Id}}' "$tag" 2>/dev/null)" ]; then
+            echo "sending $tag to $target"
             docker save "$tag" | ssh -C -- "$target" docker load >/dev/null ||
                 fail "the image did not reach $target"
         fi

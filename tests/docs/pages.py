@@ -12,6 +12,8 @@ HTML comment on the line before it, which a reader of the rendered page does not
     <!-- file: NAME -->             of Python, YAML or C: written to this file for what follows
     <!-- invalid -->                of YAML: must be refused
     <!-- file: NAME, invalid -->    both
+    <!-- with docker -->            of console: runs where a Docker Engine and an MQTT broker are,
+                                    in tests/docker/test_pages.py; $BROKER is the broker's address
 
 In what is expected, `...` stands for any text within a line, and a line of `...` for any
 number of lines. A command that fails must be followed by `$ echo $?` in its block.
@@ -42,7 +44,7 @@ import simcore
 ROOT = Path(__file__).parents[2]
 GROUPS = ("simcore.backends", "simcore.netmodels", "simcore.extensions", "simcore.services")
 ROLES = {
-    "console": {"run"},
+    "console": {"run", "with docker"},
     "python": {"run", "file"},
     "yaml": {"check", "file", "invalid", "file, invalid"},
     "toml": {"check"},
@@ -67,7 +69,9 @@ network:
 """What a part of a scenario is put into before it is checked."""
 
 _FENCE = re.compile(r"^(\s*)(```+|~~~+)\s*([A-Za-z]*)\s*$")
-_COMMENT = re.compile(r"^\s*<!-- (output|figure|invalid|file: (\S+?)(?:, invalid)?) -->\s*$")
+_COMMENT = re.compile(
+    r"^\s*<!-- (output|figure|invalid|with docker|file: (\S+?)(?:, invalid)?) -->\s*$"
+)
 
 
 class PageError(Exception):
@@ -220,11 +224,13 @@ class Reader:
     Args:
         folder: empty; gets the shipped scenarios, the firmware, and the scripts.
         installs: commands that are not run here.
+        docker: whether blocks run that need Docker.
     """
 
-    def __init__(self, folder: Path, installs: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, installs: tuple[str, ...], *, docker: bool = False) -> None:
         self.folder = folder
         self.installs = installs
+        self.docker = docker
         self.steps: list[Step] = []
         self._names: dict[str, Any] = {"__name__": "__main__"}
         self._printed: list[str] | None = None
@@ -264,7 +270,8 @@ class Reader:
 
     def _do(self, block: Block) -> None:
         if block.language == "console":
-            self._console(block)
+            if block.role == "run" or self.docker:
+                self._console(block)
             return
         if block.file is not None:
             path = self.folder / block.file
