@@ -43,11 +43,12 @@ HEADERS = 40
 MOST = 1460
 """Bytes that one TCP segment carries in an Ethernet frame."""
 
-_KINDS = ("mqtt.reserved",) + tuple(
+_KINDS = tuple(
     f"mqtt.{name}"
     for name in (
-        "connect", "connack", "publish", "puback", "pubrec", "pubrel", "pubcomp", "subscribe",
-        "suback", "unsubscribe", "unsuback", "pingreq", "pingresp", "disconnect", "reserved",
+        "reserved", "connect", "connack", "publish", "puback", "pubrec", "pubrel", "pubcomp",
+        "subscribe", "suback", "unsubscribe", "unsuback", "pingreq", "pingresp", "disconnect",
+        "reserved",
     )
 )  # fmt: skip
 TRANSPORT = frozenset((SYN, SYNACK, ACK, FIN, RST, *_KINDS))
