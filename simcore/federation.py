@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from simcore.network import Network
     from simcore.node import Node
     from simcore.outside import Outside
+    from simcore.pacing import Visitors
     from simcore.scenario.model import Scenario
 
 
@@ -113,6 +114,8 @@ class Federation:
         """Called now and then while a participant is waited for; may raise to end the run."""
         self._observers: list[Callable[[Message], None]] = []
         self._life_observers: list[Callable[[Node], None]] = []
+        self.visitors: list[Visitors] = []
+        """Who may come in from outside while the run is paced by the wall clock."""
         self.grant_observers: list[Callable[[str, int, int], None]] = []
         self.archive = None if out is None else Archive(Path(out), scenario, self.plugins)
         if calibrate and self.archive is not None:
@@ -358,6 +361,11 @@ class Federation:
         """Have the manifest say what took part: a program's version, a file's digest."""
         if self.archive is not None:
             self.archive.parts[name] = version
+
+    def note_visit(self) -> None:
+        """Have the manifest say that somebody from outside took part: no run is like this one."""
+        if self.archive is not None:
+            self.archive.manifest["determinism"] = "interactive"
 
     def at(self, time: int, action: Callable[[], None]) -> None:
         """Act at a virtual time (ns), before everything else at that instant.

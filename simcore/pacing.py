@@ -1,12 +1,15 @@
 """`--realtime FACTOR`: virtual time follows the wall clock.
 
-Being late is tolerated and reported: a run that cannot keep up goes on as fast as it can.
+Being late is tolerated and reported: a run that cannot keep up goes on as fast as it can. While it
+waits for the clock, visitors from outside may come in: an ordinary client of a simulated broker.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Protocol
 
 from simcore.clock import Clock
 
@@ -16,6 +19,19 @@ if TYPE_CHECKING:
 
 _PATIENCE = 1.0
 """Wall seconds after which a run that waits attends to its results."""
+
+
+class Visitors(Protocol):
+    """Those who come from outside, as they like, while a run is paced."""
+
+    def open(self, wake: Callable[[], None]) -> None:
+        """Let them come; `wake` may be called from any thread when one has."""
+
+    def admit(self, now: int) -> None:
+        """Let in who has come, at a virtual time (ns) that is not before the present one."""
+
+    def close(self) -> None:
+        """Send all of them away; never raises."""
 
 
 def run_paced(federation: Federation, factor: float, housekeeper: Housekeeper) -> float:
@@ -31,17 +47,36 @@ def run_paced(federation: Federation, factor: float, housekeeper: Housekeeper) -
     if isinstance(env, Clock):
         env.singly = True
     end = federation.calendar.env_time(federation.end)
-    began, origin, late = time.monotonic(), env.now, 0.0
-    while True:
-        upcoming = min(env.peek(), end)
-        due = began + (upcoming - origin) / 1e9 / factor
-        while (left := due - time.monotonic()) > 0:
-            housekeeper.waiting = True
-            housekeeper.woken.wait(min(left, _PATIENCE))
-            housekeeper.waiting = False
-            housekeeper.attend()
-        late = max(late, -left)
-        if upcoming >= end:
-            env.run(until=end)
-            return late
-        env.step()
+    with ExitStack() as stack:
+        for visitors in federation.visitors:
+            stack.callback(visitors.close)
+            visitors.open(housekeeper.woken.set)
+        began, origin, late = time.monotonic(), env.now, 0.0
+        while True:
+            upcoming = min(env.peek(), end)
+            due = began + (upcoming - origin) / 1e9 / factor
+            if _woken(due, housekeeper):
+                elapsed = int((time.monotonic() - began) * 1e9 * factor)
+                now = min(max(elapsed, federation.calendar.now + 1), federation.end - 1)
+                for visitors in federation.visitors:
+                    visitors.admit(now)
+                continue  # they may have brought something that comes first
+            left = due - time.monotonic()
+            late = max(late, -left)
+            if upcoming >= end:
+                env.run(until=end)
+                return late
+            env.step()
+
+
+def _woken(due: float, housekeeper: Housekeeper) -> bool:
+    """Wait for a time of the wall clock; whether visitors came first."""
+    while (left := due - time.monotonic()) > 0:
+        housekeeper.waiting = True
+        woken = housekeeper.woken.wait(min(left, _PATIENCE))
+        housekeeper.waiting = False
+        housekeeper.attend()
+        if woken:
+            housekeeper.woken.clear()
+            return True
+    return False
