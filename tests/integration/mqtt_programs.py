@@ -33,6 +33,7 @@ from simcore_backends.mqtt.topics import matches
 Counts = Counter[str]
 
 SECOND = 1_000_000_000
+LEVELS = [0, 1, 2, 2]
 CLIENTS = ["ada", "bob", "cy", "dee", "eve"]
 TOPICS = [
     "a",
@@ -225,7 +226,7 @@ class Program:
         if client.owed and draw.random() < 0.4:
             return self._pay(client)
         acts = [self._publish, self._subscribe, self._unsubscribe, self._release, self._repeat, self._leave, self._ping, self._misbehave]  # fmt: skip
-        act = draw.choices(acts, [40, 16, 4, 10, 5, 6, 3, 2])[0]
+        act = draw.choices(acts, [40, 16, 4, 16, 5, 6, 3, 2])[0]
         return act(client)
 
     def _memory(self, client: Client) -> Memory:
@@ -262,7 +263,7 @@ class Program:
 
     def _publish(self, client: Client) -> list[Event]:
         draw, counts, memory = self.random, self.counts, self._memory(client)
-        topic, qos, retain = draw.choice(TOPICS), draw.randrange(3), draw.random() < 0.3
+        topic, qos, retain = draw.choice(TOPICS), draw.choice(LEVELS), draw.random() < 0.3
         payload = draw.choice([b"", b"x", b"y", b"some more", bytes(3000)])
         busy = len(memory.unacknowledged) + len(memory.unreleased)
         if qos and busy >= self.window and draw.random() < 0.9:
@@ -280,7 +281,7 @@ class Program:
     def _subscribe(self, client: Client) -> list[Event]:
         memory = self._memory(client)
         wanted = {
-            self.random.choice(FILTERS): self.random.randrange(3)
+            self.random.choice(FILTERS): self.random.choice(LEVELS)
             for _ in range(self.random.choice([1, 1, 2, 4]))
         }
         memory.filters.update(wanted)
