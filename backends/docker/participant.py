@@ -158,20 +158,23 @@ class ContainerParticipant(Remote):
         command = health["command"]
         words = f"{self.name}: its health command {' '.join(command)!r}"
         pause = duration(health.get("interval", "200ms")) / 1e9
+        last = None
         while True:
             answer = self._try(command, deadline)
-            if answer is None:
-                self._fail("health", f"{words} did not end within {self._patience:g} s")
-            code, said = answer
-            if code == 0:
+            if answer is not None and answer[0] == 0:
                 return
-            if time.monotonic() + pause > deadline:
-                self._fail(
-                    "health",
-                    f"{words} did not succeed within {self._patience:g} s: at last it exited with "
-                    f"code {code}" + (f" and said {said!r}" if said else ""),
-                )
+            last = answer or last
+            if answer is None or time.monotonic() + pause > deadline:
+                break
             time.sleep(pause)
+        if last is None:
+            self._fail("health", f"{words} did not end within {self._patience:g} s")
+        code, said = last
+        self._fail(
+            "health",
+            f"{words} did not succeed within {self._patience:g} s: at last it exited with code "
+            f"{code}" + (f" and said {said!r}" if said else ""),
+        )
 
     def _try(self, command: Sequence[str], deadline: float) -> tuple[int, str] | None:
         """The command's exit code and last line; None if it does not end in time."""
