@@ -23,7 +23,8 @@ from simcore_backends.docker.freezer import (
 )
 from support import PATIENCE, Project
 
-from simcore import open_run
+from simcore import load, open_run
+from simcore.runner import run_scenario
 
 
 @pytest.fixture
@@ -59,6 +60,21 @@ def test_lines_in_real_time(project: Project) -> None:
     assert {name for name, _ in overruns} == {"overrun_ms"}
     assert 1 <= len(overruns) <= windows["count"]
     assert all(value >= 0 for _, value in overruns)
+    assert log[-1].startswith(f"simcore: {len(overruns)} windows, overrun by ")
+
+
+def test_held_by_the_engine(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where simcore may not write the files of cgroups."""
+    monkeypatch.setattr(
+        "simcore_backends.docker.wallclock.participant.freezer_of",
+        lambda engine, container, pid: EngineFreezer(engine, container),
+    )
+    overrides = ["network.links.0.delay=50ms", "duration=600ms"]
+    scenario = load(project.path / "scenario.yaml", overrides=overrides)
+    assert run_scenario(scenario, project.path / "run").exit_code == 0
+    assert [payload for _, _, payload, _ in answers(project)][::2] == ['{"twice":2}', '{"twice":6}']
+    with open_run(project.path / "run") as run:
+        assert run.manifest["parts"]["freezer of sink"] == "pause of the Docker Engine"
 
 
 def test_lines_to_one_node(project: Project) -> None:

@@ -8,12 +8,12 @@ answers with what the container has said.
 from __future__ import annotations
 
 import os
-import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from threading import Event, Thread
 from typing import Protocol
 
 from simcore.launch import LaunchError
@@ -144,7 +144,7 @@ class Adapter:
         self._patience = patience
         self._deadline = time.monotonic() + patience
         self._stopped = False
-        self._wake = threading.Event()
+        self._wake = Event()
         self._clock = RunningClock(0)
         self._outbox = Outbox(self._now, self._wake.set)
         self._talk = make_talk(self._outbox)
@@ -152,7 +152,7 @@ class Adapter:
 
     def start(self) -> None:
         """Begin to work."""
-        threading.Thread(target=self._work, name=f"simcore-{self._name}", daemon=True).start()
+        Thread(target=self._work, name=f"simcore-{self._name}", daemon=True).start()
 
     def stop(self) -> None:
         """Leave the container alone: it is about to be removed."""
@@ -189,9 +189,8 @@ class Adapter:
             self._container.wait(_ENDING)
         except (_Over, Refused, OSError):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a defect, which has to reach the user
             peer.fail(f"{type(error).__name__}: {error}", traceback.format_exc())
-            raise
 
     def _prepare(self) -> Freezer:
         """Wait until the container runs and can be spoken with."""

@@ -6,6 +6,7 @@ import os
 import threading
 from collections import deque
 from contextlib import suppress
+from io import RawIOBase
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -81,8 +82,7 @@ class Lines:
                 ):
                     *lines, rest = (rest + data).split(b"\n")
                     for line in lines:
-                        if not self._hear(line.removesuffix(b"\r")):
-                            log.write(line + b"\n")
+                        self._hear(line.removesuffix(b"\r"), log)
                     if len(rest) > MAX_LINE:
                         self._outbox.fail(
                             f"it wrote {MAX_LINE >> 20} MiB to its standard output without the "
@@ -91,14 +91,12 @@ class Lines:
         finally:
             os.close(self._pipes.receiving)
 
-    def _hear(self, line: bytes) -> bool:
-        """Take a line; whether it is a message."""
+    def _hear(self, line: bytes, log: RawIOBase) -> None:
         if self._to is not None:
             self._outbox.say(self._to, self._kind, value_of(line), len(line))
         elif self._asked:
             cause = self._asked.popleft()
             self._outbox.answer(cause, self._kind, value_of(line), len(line), in_turn=True)
         else:
+            log.write(line + b"\n")
             self._outbox.mutter()
-            return False
-        return True

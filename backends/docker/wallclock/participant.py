@@ -220,6 +220,14 @@ class PacedParticipant(ContainerParticipant):
             )  # fmt: skip
         super().shut_down()
 
+    def close(self) -> None:
+        """Wait for the adapter's end, and have the log say how well windows were kept."""
+        container, over = self.running, self._over
+        super().close()
+        if container is not None and container.adapter is not None and not over:
+            with self.outside.log_of(self.name).open("a", encoding="utf-8") as log:
+                log.write(f"simcore: {container.adapter.pace}\n")
+
     def _check_exit(self, running: Running) -> None:
         """It has not heard that the run is over, and is removed by force."""
 
