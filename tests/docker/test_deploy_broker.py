@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from brokers import Device, Mosquitto, certificates, free_port, mosquitto
 from docker import DockerClient
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 from support import Started
 
 STATUS = "simcore/gateway/status"
@@ -208,6 +210,30 @@ def test_a_message_under_way_at_a_power_cut_comes_again(folder: Path, broker: Mo
             again.until("working")
             again.go()
             device.hears("simcore/meter/gateway/answer", b'["slow",1]')
+
+
+def test_a_message_is_handled_once_when_its_connection_is_lost_meanwhile(
+    folder: Path, broker: Mosquitto
+) -> None:
+    with online(folder, broker) as (started, device):
+        device.say("simcore/gateway/meter/slow", b"1")
+        started.until("working")
+        # A client of the same name takes the connection and gets the message, acknowledges
+        # nothing, and leaves.
+        rival = Client(
+            CallbackAPIVersion.VERSION2, "simcore-gateway", clean_session=False, manual_ack=True
+        )
+        got: list[bytes] = []
+        rival.on_message = lambda *words: got.append(words[-1].payload)
+        rival.connect("127.0.0.1", broker.port)
+        while not got:
+            rival.loop(0.1)
+        rival.disconnect()
+        started.go()
+        device.hears("simcore/meter/gateway/answer", b'["slow",1]')
+        device.say("simcore/gateway/meter/next", b"1")
+        device.hears("simcore/meter/gateway/answer", b'["next",1]')
+        assert [text for topic, text in device.heard if topic.endswith("answer")] == []
 
 
 def test_a_signal_lets_it_finish_what_is_under_way(folder: Path, broker: Mosquitto) -> None:

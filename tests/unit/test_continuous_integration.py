@@ -77,7 +77,7 @@ while true; do read -t 1 <>"$MACHINE/never" || true; done""",
     "timeout": 'shift; exec "$@"',
 }
 COMMANDS = ("gcc", "make", "node", "arm-none-eabi-gcc", "qemu-system-arm", "iptables")
-COMMANDS += ("mmdebstrap", "mosquitto")
+COMMANDS += ("mmdebstrap", "mosquitto", "openssl")
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """The connection to an MQTT broker: made again whenever it is lost, with growing pauses.
 
 One thread does everything. A message is acknowledged when the service has handled it, so one that
-is under way when the machine loses its power comes again. The broker keeps a session: with QoS 1
+is under way when the machine loses its power comes again; one that was handled when only the
+connection was lost is not handled again. The broker keeps a session: with QoS 1
 or 2, what is sent to a service that is away for a while reaches it when it is back.
 """
 
@@ -67,6 +68,9 @@ class Broker:
         self._random = random
         self._outbox: deque[tuple[str, str]] = deque()
         self._dropped = 0
+        self._handled: dict[int, int] = {}
+        self._before: dict[int, int] = {}
+        self._open = False
         self._pauses = 0
         self._again = 0.0
         self._since: float | None = None
@@ -124,19 +128,21 @@ class Broker:
             most: seconds after which to return at the latest; None: when it likes.
         """
         patience = SLICE if most is None else min(most, SLICE)
-        if self._client.socket() is None:
+        if not self._open:
             pause = self._again - time.monotonic()
             if pause > 0:
                 time.sleep(min(pause, patience))
-                return
-            self._connect()
-            return
-        if self._client.loop(patience) is not MQTTErrorCode.MQTT_ERR_SUCCESS:
+            else:
+                self._connect()
+        elif self._client.loop(patience) is not MQTTErrorCode.MQTT_ERR_SUCCESS:
             self._lost()
 
     def _connect(self) -> None:
+        if self._handled:
+            self._before, self._handled = self._handled, {}
         try:
             self._client.reconnect()
+            self._open = True
         except (OSError, ValueError) as error:  # a host's name may be no name at all
             log.warning("no connection to the broker at %s: %s", self._access, error)
             self._lost()
@@ -146,7 +152,7 @@ class Broker:
         now = time.monotonic()
         if self._since is not None and now - self._since > LONGEST_PAUSE:
             self._pauses = 0
-        self._since = None
+        self._open, self._since = False, None
         pause = min(FIRST_PAUSE * 2**self._pauses, LONGEST_PAUSE)
         self._pauses = min(self._pauses + 1, 30)
         self._again = now + pause * self._random.uniform(0.5, 1)
@@ -209,7 +215,14 @@ class Broker:
         except UnicodeDecodeError as error:
             log.warning("a message refused: its topic is no text: %s", error)
             return
-        self.receive(topic, bytes(message.payload), message.retain)
+        payload = bytes(message.payload)
+        content = hash((topic, payload))
+        # Sent again by the broker, because the acknowledgement was lost with the connection.
+        again = message.dup and self._before.get(message.mid) == content
+        if not again:
+            self.receive(topic, payload, message.retain)
+        if message.qos:
+            self._handled[message.mid] = content
 
 
 def _without_delay(_client: Client, _user: Any, sock: Any) -> None:
