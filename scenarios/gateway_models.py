@@ -1,4 +1,4 @@
-"""The meters of `gateway_python.yaml` and `gateway_docker.yaml`: who asks whom, and was it right."""
+"""The meters of the scenario `gateway`: who asks whom, and whether the answer was right."""
 
 from pathlib import Path
 
