@@ -10,15 +10,11 @@ from .errors import Malformed
 class Framer:
     """Takes the bytes of one connection in one direction, and gives whole packets."""
 
-    __slots__ = ("_held",)
+    __slots__ = ("held",)
 
     def __init__(self) -> None:
-        self._held = b""
-
-    @property
-    def held(self) -> int:
-        """How many bytes wait for the rest of their packet."""
-        return len(self._held)
+        self.held = b""
+        """The beginning of a packet that waits for the rest."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The packets that are now whole, in order.
@@ -26,7 +22,7 @@ class Framer:
         Raises:
             Malformed: a length takes more than four bytes; the packets before it have been given.
         """
-        data = self._held + data
+        data = self.held + data
         start, end = 0, len(data)
         while end - start >= 2:
             length, shift, at = 0, 0, start + 1
@@ -45,4 +41,4 @@ class Framer:
                 break
             yield data[start : at + length]
             start = at + length
-        self._held = data[start:]
+        self.held = data[start:]

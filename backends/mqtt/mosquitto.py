@@ -58,12 +58,12 @@ class Mosquitto:
         self._patience = patience
         self._tight = isinstance(address, str)
         self._wires: dict[int, Wire] = {}
-        self._selector = selectors.DefaultSelector()
         self._current: Wire | None = None
         self._closing = False
         self._answers: list[Answer] = []
         self._over: set[int] = set()
         self._probe = self._greet()
+        self._selector = selectors.DefaultSelector()
 
     def packet(self, connection: int, data: bytes, packet: Incoming) -> None:
         """Take a packet."""
@@ -125,8 +125,12 @@ class Mosquitto:
         answers: list[bytes] = []
         wire = Wire(_OWN, self._address, self._patience, lambda _, packet: answers.append(packet))
         wire.put(Connect("").encode())
-        wire.send_fence()
-        wire.await_fence()
+        try:
+            wire.send_fence()
+            wire.await_fence()
+        except BrokerError:
+            wire.close()
+            raise
         if answers != [Connack().encode()] or not wire.open:
             wire.close()
             raise BrokerError(

@@ -107,6 +107,7 @@ class Wire:
 
     def _connect(self) -> socket.socket:
         limit = struct.pack("ll", int(self._patience), int(self._patience % 1 * 1e6))
+        sock = None
         try:
             if isinstance(self.address, str):
                 sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -115,9 +116,11 @@ class Wire:
             else:
                 sock = socket.create_connection(self.address, self._patience)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except TimeoutError:
-            raise self._hangs() from None
         except OSError as error:
+            if sock is not None:
+                sock.close()
+            if isinstance(error, TimeoutError):
+                raise self._hangs() from None
             raise BrokerError(
                 f"nothing takes connections at {named(self.address)} ({error.strerror}): "
                 "the broker has ended, or listens elsewhere"
@@ -147,9 +150,7 @@ class Wire:
     def _take(self, data: bytes) -> None:
         try:
             for packet in self._framer.feed(data):
-                first = packet[0]
-                if first not in _OF_BROKERS or (first == _CONNACK) == self._greeted:
-                    raise Malformed("MQTT-2.2.1", f"the packet {packet[:20]!r}")
+                self._check(packet)
                 self._greeted = True
                 # What the kernel charges for a packet is less: its bytes and the next power of 2.
                 self.load += 2 * len(packet) + 1024
@@ -161,11 +162,19 @@ class Wire:
                     self._fences -= 1
                 else:
                     self._deliver(self.connection, packet)
+            if self._framer.held:
+                self._check(self._framer.held)
         except Malformed as error:
             raise BrokerError(
                 f"what listens at {named(self.address)} is no broker of MQTT 3.1.1, or a broken "
                 f"one: {error}"
             ) from None
+
+    def _check(self, data: bytes) -> None:
+        """Refuse what no broker says: its first packet, and no other, is a CONNACK."""
+        first = data[0]
+        if first not in _OF_BROKERS or (first == _CONNACK) == self._greeted:
+            raise Malformed("MQTT-2.2.1", f"it says {data[:20]!r}")
 
     def _hangs(self) -> BrokerError:
         return BrokerError(

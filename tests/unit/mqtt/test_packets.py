@@ -96,7 +96,7 @@ def test_stream_cut_anywhere(sent: list[Packet], data: st.DataObject) -> None:
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
         found += list(framer.feed(stream[start:end]))
     assert [decode(packet) for packet in found] == sent
-    assert framer.held == 0
+    assert framer.held == b""
 
 
 @given(packets, st.data())
