@@ -118,7 +118,7 @@ def built(
         keys["context"],
         path=str(context),
         dockerfile=keys.get("dockerfile"),
-        buildargs=dict(keys.get("args", {})),
+        buildargs=_base() | dict(keys.get("args", {})),
         target=keys.get("target", ""),
     )
     return Image(found, keys["context"])
@@ -208,11 +208,15 @@ def context_of(folder: Path) -> Context:
     return context
 
 
+def _base() -> dict[str, str]:
+    """The argument of a build that names the image to build on, if this machine's user has."""
+    image = os.environ.get("SIMCORE_BASE_IMAGE")
+    return {"BASE_IMAGE": image} if image else {}
+
+
 def build_arguments() -> dict[str, str]:
     """The arguments of a build that this machine's user has set."""
-    found = {}
-    if image := os.environ.get("SIMCORE_BASE_IMAGE"):
-        found["BASE_IMAGE"] = image
+    found = _base()
     if os.environ.get("SIMCORE_WHEELS"):
         found["PIP_ARGS"] = "--no-index --find-links=/w/wheels"
     elif options := os.environ.get("SIMCORE_PIP_ARGS"):
