@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -197,7 +198,12 @@ def text_of(error: BaseException) -> str:
 
 def unreachable(address: str, error: BaseException) -> str:
     """Why no engine can be reached, and what to do about it."""
-    numbers = {each.errno for each in _chain(error) if isinstance(each, OSError)}
+    numbers = {
+        each.errno
+        for each in _chain(error)
+        # Numbers of errors of encryption are their own.
+        if isinstance(each, OSError) and not isinstance(each, ssl.SSLError)
+    }
     if numbers & {errno.EACCES, errno.EPERM}:
         return (
             f"no permission to use the Docker Engine at {address}: add yourself to the group "

@@ -166,7 +166,10 @@ class ContainerParticipant(Remote):
             last = answer or last
             if answer is None or time.monotonic() + pause > deadline:
                 break
-            time.sleep(pause)
+            again = time.monotonic() + pause
+            while (left := again - time.monotonic()) > 0:
+                self.federation.check_stop()
+                time.sleep(min(left, _SLICE))
         if last is None:
             self._fail("health", f"{words} did not end within {self._patience:g} s")
         code, said = last

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -19,6 +20,9 @@ from types import TracebackType
 from typing import BinaryIO, Literal
 
 ENGINE = "/var/run/docker.sock"
+
+_MOUNTED = re.compile(rb'("Source": ?")/[^/]')
+"""A path of this machine's in a request; changed to one that is not there."""
 
 Kind = Literal["500", "refuse", "close", "lose", "call", "call after"]
 
@@ -61,6 +65,9 @@ class EngineProxy:
     Args:
         folder: where the socket lies.
         faults: what goes wrong.
+        engine: the engine's own socket.
+        elsewhere: as an engine on another machine: over TCP, and no file of this machine is there.
+        tls: encrypts all, if it is elsewhere.
 
     Attributes:
         host: value of DOCKER_HOST for those who are to use it.
@@ -68,18 +75,32 @@ class EngineProxy:
         errors: what the proxy did not understand.
     """
 
-    def __init__(self, folder: Path, faults: Iterable[Fault] = (), engine: str = ENGINE) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        faults: Iterable[Fault] = (),
+        engine: str = ENGINE,
+        *,
+        elsewhere: bool = False,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.requests: list[str] = []
         self.errors: list[str] = []
         self.faults = list(faults)
         self._engine = engine
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
-        path = folder / "proxy.sock"
-        self.host = f"unix://{path}"
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen(64)
+        self._elsewhere = elsewhere
+        self._tls = tls
+        if elsewhere:
+            self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+            self.host = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
+        else:
+            path = folder / "proxy.sock"
+            self.host = f"unix://{path}"
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(str(path))
+            self._listener.listen(64)
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
     def __enter__(self) -> EngineProxy:
@@ -122,6 +143,8 @@ class EngineProxy:
 
     def _serve(self, client: socket.socket) -> None:
         """One connection, to its end."""
+        if self._tls is not None:
+            client = self._tls.wrap_socket(client, server_side=True)
         with client, socket.socket(socket.AF_UNIX) as engine:
             with self._lock:
                 self._open |= {client, engine}
@@ -148,6 +171,8 @@ class EngineProxy:
                     continue
                 if kind == "call":
                     action()
+                if self._elsewhere:
+                    raw = _MOUNTED.sub(rb"\1//", raw)
                 engine.sendall(raw)
                 if upgrade:
                     found = _head(answers)
