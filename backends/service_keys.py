@@ -63,7 +63,13 @@ def check_service(value: Any, path: Path, checker: Checker) -> None:
             known,
         )
     elif not checker.incomplete((*path, "config")):
-        _check_config(checker.plugins.service(service), value, path, checker)
+        try:
+            found = checker.plugins.service(service)
+        except Exception as error:  # noqa: BLE001 - whatever it is, somebody else's package is broken
+            what = f"{type(error).__name__}: {error}"
+            checker.problem(place, f"the service {service!r} cannot be imported: {what}")
+        else:
+            _check_config(found, value, path, checker)
 
 
 def _check_config(service: Any, value: Any, path: Path, checker: Checker) -> None:
@@ -73,14 +79,12 @@ def _check_config(service: Any, value: Any, path: Path, checker: Checker) -> Non
     `check(config, path, checker)` for what a schema cannot say; that gets what the schema allows.
     """
     config, place = value.get("config", {}), (*path, "config")
-    valid = config
-    if hasattr(service, "schema"):
-        valid = checker.check_schema(place, config, service.schema)
+    valid = checker.check_schema(place, config, getattr(service, "schema", {}))
     if hasattr(service, "check"):
         try:
-            service.check(valid, place, checker)
+            service.check(valid.data, place, checker)
         except (LookupError, TypeError, ValueError, AttributeError):
-            if valid == config:
+            if not valid.incomplete(()):
                 raise  # else it needed a key whose value is reported already
 
 

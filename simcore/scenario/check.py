@@ -160,11 +160,11 @@ class Checker:
         self.problem(path, f"{message}: {shorten(repr(relative), 100)}", suggestion=meant)
         return False
 
-    def check_schema(self, path: KeyPath, value: Any, schema: Mapping[str, Any]) -> Any:
+    def check_schema(self, path: KeyPath, value: Any, schema: Mapping[str, Any]) -> Pruned:
         """Report what a schema of the plug-in's own does not allow in `value`, found at `path`.
 
         Returns:
-            The value without what was reported.
+            What is left of the value without what was reported.
         """
         validator = _Validator(schema, format_checker=Formats(self._names))
 
@@ -173,7 +173,7 @@ class Checker:
 
         for found in wrong(value):
             _report(self._report, found, self._pruned.original(path))
-        return Pruned(value, (), wrong).data
+        return Pruned(value, (), wrong)
 
     def check_callable(self, path: KeyPath, reference: str, kind: sources.Kind) -> bool:
         """Report a reference `file.py:name` that leads nowhere; whether it leads somewhere.
