@@ -111,6 +111,7 @@ def world(
     network: Mapping[str, Any] | None = None,
     quantum: str | None = None,
     window: str | None = None,
+    extensions: Mapping[str, Any] | None = None,
 ) -> Scenario:
     """A scenario.
 
@@ -120,6 +121,7 @@ def world(
         links: of a latency network; None is the direct network.
         lasts: the duration.
         network: instead of `links`, as in a scenario.
+        extensions: further top-level keys.
     """
     specs: list[NodeSpec] = []
     groups: dict[str, tuple[NodeSpec, ...]] = {}
@@ -155,7 +157,7 @@ def world(
         nodes=tuple(specs),
         groups=groups,
         network=network,
-        extensions={"faults": list(faults)} if faults else {},
+        extensions={**({"faults": list(faults)} if faults else {}), **(extensions or {})},
         expect=(),
         resolved={},
         quantum=None if quantum is None else duration(quantum),
