@@ -116,6 +116,8 @@ def note_files(federation: Federation, spec: NodeSpec) -> None:
 
     Nobody else sees what is opened in another process, or by a library that is not Python.
     """
+    if spec.index:
+        return  # its group has one config
     for name in file_names(spec.config):
         with suppress(OSError, ValueError):
             file = federation.scenario.base / name

@@ -28,6 +28,7 @@ def client(node):
         node.send("server", "ask")
         yield node.receive()
 """
+CHOOSING = 'node.send(f"server-{node.index}", "ask")'
 SCENARIO = """\
 simcore: 1
 name: asking
@@ -91,6 +92,18 @@ def test_a_table(asking: Project, implementation: str):
     manifests = [json.loads((asking.path / out / "manifest.json").read_bytes()) for out in "ab"]
     assert manifests[0]["digest"] == manifests[1]["digest"]
     assert "costs/server.txt" in manifests[0]["inputs"]
+
+
+def test_a_group_has_one_table_without_the_warm_up_of_each_member(asking: Project):
+    text = SCENARIO.replace("service: models", "count: 2\n    service: models")
+    asking.write("asking.yaml", text)
+    asking.write("models.py", MODELS.replace('node.send("server", "ask")', CHOOSING))
+    assert calibrate(asking, "--node", "server").code == 0
+    table = (asking.path / "costs" / "server.txt").read_text()
+    assert "# N: 20, without the first 20; " in table
+    assert table.count("# machine: ") == table.count("# software: ") == 1, "both say the same"
+    assert calibrate(asking, "--node", "server-1").code == 0
+    assert "# N: 10, without the first 10; " in (asking.path / "costs/server-1.txt").read_text()
 
 
 def test_the_run_is_kept_labelled_and_not_repeated(asking: Project):
