@@ -148,4 +148,9 @@ def _compare(first: Path, second: Path) -> int:
         click.echo(f"different: digest {digests[0]}")
         click.echo(f"     and then digest {digests[1]}")
         click.echo(str(first_difference(one.connection, other.connection) or "no record differs"))
+        if one.manifest["determinism"] == "statistical":
+            click.echo(
+                "that is to be expected: the run is labelled statistical. Its means and their "
+                "intervals are what can be repeated: python -m simcore trials"
+            )
         return ExitCode.DIFFERENT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from simcore_backends.docker.freezer import (
     cgroup_v2,
     freezer_of,
 )
-from support import PATIENCE, Project
+from support import PATIENCE, ROOT, Project
 
 from simcore import load, open_run
 from simcore.runner import run_scenario
@@ -131,6 +132,28 @@ def test_trials(project: Project) -> None:
     [line] = [line for line in out.splitlines() if line.startswith("latency_mean  sink -> sensor")]
     assert " +/- " in line
     assert len({trial["digest"] for trial in written["trials"]}) == 2
+
+
+def test_verify_says_why_two_runs_differ(project: Project) -> None:
+    ended = project.simcore("verify", "scenario.yaml", "--set=duration=60ms")
+    assert ended.code == 1, ended.err
+    assert ended.out.startswith("different: digest ")
+    assert "the run is labelled statistical" in ended.out.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("provisions")
+def test_scenario(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "scenarios", tmp_path / "scenarios")
+    project = Project(tmp_path)
+    ended = project.simcore("scenarios/wallclock.yaml", "--out", "run", "--until", "1s")
+    assert ended.code == 0, ended.err
+    assert "lost = 0 == 0" in ended.out
+    found = answers(project, "predictor")
+    assert len(found) >= 5
+    for cause, kind, payload, _ in found:
+        assert (cause.partition("/")[0], kind, list(json.loads(payload))) == (
+            "sensor", "prediction", ["next"],
+        )  # fmt: skip
 
 
 def test_frozen_while_the_run_stands_still(project: Project, engine: DockerClient) -> None:
