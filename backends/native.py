@@ -13,6 +13,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from simcore.answers import Answers
+from simcore.builds import HOST, REMEDY, Recipe, built, lacking, unfit
 from simcore.commands import check_surroundings, maker
 from simcore.failure import ANSWERING, CONNECTING, READING, Phase
 from simcore.hosting import host
@@ -21,7 +22,6 @@ from simcore.participant import Kind
 from simcore.plugins import Determinism, Path
 
 from .firmware import keys, lines
-from .firmware.build import HOST, REMEDY, Recipe, built, lacking, unfit
 from .firmware.elf import program_problem
 from .firmware.record import DeviceLog, note_file
 

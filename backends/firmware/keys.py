@@ -9,10 +9,10 @@ from importlib.resources import files
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal
 
+from simcore.builds import changed
 from simcore.commands import SURROUNDINGS
 from simcore.plugins import Path
 
-from .build import changed
 from .uart import BAUD, DEFAULT
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simcore.builds import digest
 from simcore.errors import ResultsError
-
-from .build import digest
 
 if TYPE_CHECKING:
     from simcore.federation import Federation

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
+from simcore.builds import REMEDY, lacking, unfit
 from simcore.commands import check_surroundings, program_of, timeouts
 from simcore.errors import UsageError
 from simcore.hosting import host
@@ -18,7 +19,6 @@ from simcore.participant import Kind, Participant
 from simcore.plugins import Determinism, Path
 
 from ..firmware import keys
-from ..firmware.build import REMEDY, lacking, unfit
 from ..firmware.elf import firmware_problem
 from ..firmware.machine import MachineDialect
 from ..firmware.record import DeviceLog, note_file

@@ -6,7 +6,8 @@ import re
 from functools import cache
 from pathlib import Path
 
-from ..firmware.build import HOST, Recipe, built
+from simcore.builds import HOST, Recipe, built
+
 from ..firmware.tool import Tool
 
 FALLBACK = "`implementation: native` runs the same firmware without QEMU"

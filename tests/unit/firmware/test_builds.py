@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from simcore_backends.firmware import build
-from simcore_backends.firmware.build import HOST, Recipe, built, changed, digest, lacking, unfit
 
+from simcore import builds as build
+from simcore.builds import HOST, Recipe, built, changed, digest, lacking, unfit
 from simcore.errors import UsageError
 
 COMPILER = """#!{python}

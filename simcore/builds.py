@@ -1,4 +1,4 @@
-"""Programs that are built on first use and kept: host builds of firmware, modules for emulators.
+"""What is built on first use and kept: host builds of firmware, modules for QEMU and ns-3.
 
 A build lies in the user's cache, under a digest of its sources, its command and its compiler, so
 a change of any of them makes a new one. Where there is no compiler, a prebuilt file serves, if it
@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from simcore.errors import UsageError
 
@@ -28,6 +29,9 @@ HOST = f"{platform.machine().lower().replace('amd64', 'x86_64')}-{platform.syste
 """What prebuilt files for this kind of machine are called after: x86_64-linux."""
 
 REMEDY = "install a C compiler and make (Debian: apt-get install gcc libc6-dev make)"
+REMEDY_CXX = "install a C++ compiler (Debian: apt-get install g++)"
+
+Language = Literal["C", "C++"]
 
 _PATIENCE = 300
 _SHOWN = 8
@@ -45,7 +49,9 @@ class Recipe:
         tools: what must be in PATH beside the compiler.
         command: makes the command that builds into a folder, from the compiler and that folder.
         product: the file in that folder.
-        prebuilt: name of the file that was built before, for `HOST`.
+        prebuilt: name of the file that was built before, for `HOST`; None: there is never one.
+        language: C or C++.
+        depends: what else the build depends on, in words: versions.
     """
 
     what: str
@@ -54,22 +60,30 @@ class Recipe:
     tools: Sequence[str]
     command: Callable[[str, Path], list[str]]
     product: str
-    prebuilt: str
+    prebuilt: str | None = None
+    language: Language = "C"
+    depends: Sequence[str] = ()
 
     @property
     def ready_made(self) -> Path:
         """The prebuilt file, whether there is one or not."""
-        return self.folder / "prebuilt" / self.prebuilt
+        return self.folder / "prebuilt" / (self.prebuilt or "none")
+
+    @property
+    def remedy(self) -> str:
+        """What to install to build it."""
+        return REMEDY if self.language == "C" else REMEDY_CXX
 
 
-def compiler() -> str:
-    """The C compiler that is used: `CC` of the environment, or `cc`."""
-    return os.environ.get("CC") or "cc"
+def compiler(language: Language = "C") -> str:
+    """The compiler that is used: `CC` (`CXX`) of the environment, or `cc` (`c++`)."""
+    variable, usual = ("CC", "cc") if language == "C" else ("CXX", "c++")
+    return os.environ.get(variable) or usual
 
 
-def lacking(tools: Sequence[str]) -> str | None:
+def lacking(tools: Sequence[str], language: Language = "C") -> str | None:
     """What of a compiler and some tools is not in PATH, as the end of a sentence."""
-    missing = [tool for tool in (compiler(), *tools) if shutil.which(tool) is None]
+    missing = [tool for tool in (compiler(language), *tools) if shutil.which(tool) is None]
     return f"there is no {' and no '.join(missing)} in PATH" if missing else None
 
 
@@ -79,12 +93,14 @@ def built(recipe: Recipe) -> Path:
     Raises:
         UsageError: it cannot be built, and no prebuilt file fits.
     """
-    trouble, remedy = lacking(recipe.tools), REMEDY
+    trouble, remedy = lacking(recipe.tools, recipe.language), recipe.remedy
     if trouble is None:
         try:
             return _cached(recipe)
         except _BuildError as error:
             trouble, remedy = str(error), error.remedy
+    if recipe.prebuilt is None:
+        raise UsageError(f"{recipe.what} cannot be built: {trouble}\n  {remedy}")
     reason = unfit(recipe)
     if reason is None:
         shown = " ".join(line.strip() for line in trouble.splitlines()[:2])
@@ -126,7 +142,7 @@ def _cached(recipe: Recipe) -> Path:
         _run(recipe, work)
         product = work / recipe.product
         if not product.is_file():
-            raise _BuildError("the build left no " + recipe.product, _look_at_compiler())
+            raise _BuildError("the build left no " + recipe.product, _look_at_compiler(recipe))
         _record_of(product).write_text(digest(product), encoding="ascii")
         # Several runs may build at the same time: the first that is done wins, whole.
         with suppress(OSError):
@@ -154,35 +170,42 @@ def _is_whole(product: Path) -> bool:
         return False
 
 
-def _look_at_compiler() -> str:
+def _look_at_compiler(recipe: Recipe) -> str:
     """What to do about a compiler that does not build what others do."""
-    if "CC" in os.environ:
-        return f"CC in the environment is {compiler()!r}: name a C compiler, or remove it"
-    return f"does {compiler()} build other programs? {REMEDY}"
+    used, variable = compiler(recipe.language), "CC" if recipe.language == "C" else "CXX"
+    if variable in os.environ:
+        return (
+            f"{variable} in the environment is {used!r}: name a {recipe.language} compiler, "
+            "or remove it"
+        )
+    return f"does {used} build other programs? {recipe.remedy}"
 
 
 def _run(recipe: Recipe, work: Path) -> None:
-    command = recipe.command(compiler(), work)
+    command = recipe.command(compiler(recipe.language), work)
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=_PATIENCE,
             stdin=subprocess.DEVNULL, errors="replace",
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise _BuildError(f"{' '.join(command)}: {error}", _look_at_compiler()) from error
+        raise _BuildError(f"{' '.join(command)}: {error}", _look_at_compiler(recipe)) from error
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines() or ["it says nothing"]
         shown = "".join(f"\n    {line}" for line in said[:_SHOWN])
         raise _BuildError(
-            f"{' '.join(command)} failed with code {done.returncode}:{shown}", _look_at_compiler()
+            f"{' '.join(command)} failed with code {done.returncode}:{shown}",
+            _look_at_compiler(recipe),
         )
 
 
 def _key(recipe: Recipe) -> str:
     """A folder's name that is another one whenever the build could be."""
     text = hashlib.sha256()
-    known = _version(shutil.which(compiler()) or compiler())
-    for word in (*recipe.command(compiler(), Path("/")), recipe.product, HOST, known):
+    used = compiler(recipe.language)
+    known = _version(shutil.which(used) or used)
+    words = (*recipe.command(used, Path("/")), recipe.product, HOST, known, *recipe.depends)
+    for word in words:
         text.update(word.encode() + b"\0")
     for source in sorted(recipe.sources):
         text.update(digest(source).encode())
@@ -209,7 +232,7 @@ def _cache() -> Path:
 
 def unfit(recipe: Recipe) -> str | None:
     """Why the prebuilt file does not serve here; None if it does."""
-    if HOST not in recipe.prebuilt or not recipe.ready_made.is_file():
+    if HOST not in (recipe.prebuilt or "") or not recipe.ready_made.is_file():
         return f"there is none for {HOST}"
     try:
         recorded = _recorded(recipe.folder)
