@@ -69,6 +69,26 @@ def test_program_that_closes_its_output_goes_on(project: Project) -> None:
     assert ended.code == 0, ended.err
 
 
+def test_nonsense_on_its_standard_output(project: Project) -> None:
+    """Which belongs to the protocol there."""
+    command = "[sh, -c, echo nonsense; sleep 600]"
+    report = failed(project, *sink(transport="stdio", command=command))
+    assert report.rule == "invalid-json"
+    assert "HELLO was expected, and no JSON came" in report.first
+    assert "'nonsense'" in report.first
+
+
+def test_flood_of_output_is_cut(project: Project) -> None:
+    ended = project.simcore(
+        "scenario.yaml", "--out", "run", *sink("program.py", "floods", log="100kB")
+    )
+    assert ended.code == 0, ended.err
+    log = (project.path / "run" / "logs" / "sink.log").read_text()
+    assert len(log) <= 100_000
+    assert log.startswith("started as floods\n") and "advance 9\n" in log
+    assert re.search(r"\n\.\.\. \d+ bytes left out \.\.\.\n", log)
+
+
 BEFORE = {
     "exits_at_once": ("process-ended", "sink exited with code 7 before it was ready"),
     "never_connects": ("deadline", "sink did not connect within 3 s"),
