@@ -170,6 +170,13 @@ class Mosquitto:
 
     def _closed(self, wire: Wire) -> None:
         """Mosquitto has closed a connection."""
+        if not wire.greeted:
+            # What it would refuse without a word has not been let in.
+            self._fence(self._probe)
+            raise BrokerError(
+                f"the broker at {named(self._address)} closes a new connection without an answer: "
+                "it has a limit of its own (max_connections, open files); see its log"
+            )
         self._answers.append(Answer(wire.connection, None))
         self._over.add(wire.connection)
         self._forget(wire)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import struct
 from collections import deque
@@ -32,8 +33,8 @@ class Wire:
     """
 
     __slots__ = (
-        "_deliver", "_fences", "_framer", "_greeted", "_out", "_patience", "_pings", "_socket",
-        "address", "connection", "load", "open",
+        "_deliver", "_fences", "_framer", "_out", "_patience", "_pings", "_socket",
+        "address", "connection", "greeted", "load", "open",
     )  # fmt: skip
 
     def __init__(
@@ -51,7 +52,8 @@ class Wire:
         self._deliver = deliver
         self._patience = patience
         self._framer = Framer()
-        self._greeted = False
+        self.greeted = False
+        """Whether a CONNACK has come."""
         self._out: list[bytes] = []
         # Whose the pings are that have not been answered: true for our own.
         self._pings: deque[bool] = deque()
@@ -121,6 +123,11 @@ class Wire:
                 sock.close()
             if isinstance(error, TimeoutError):
                 raise self._hangs() from None
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                raise BrokerError(
+                    "simcore cannot open another connection to the broker, for there is one for "
+                    "each client: raise the limit of open files (ulimit -n)"
+                ) from None
             raise BrokerError(
                 f"nothing takes connections at {named(self.address)} ({error.strerror}): "
                 "the broker has ended, or listens elsewhere"
@@ -151,7 +158,7 @@ class Wire:
         try:
             for packet in self._framer.feed(data):
                 self._check(packet)
-                self._greeted = True
+                self.greeted = True
                 # What the kernel charges for a packet is less: its bytes and the next power of 2.
                 self.load += 2 * len(packet) + 1024
                 if packet != _PONG:
@@ -173,7 +180,7 @@ class Wire:
     def _check(self, data: bytes) -> None:
         """Refuse what no broker says: its first packet, and no other, is a CONNACK."""
         first = data[0]
-        if first not in _OF_BROKERS or (first == _CONNACK) == self._greeted:
+        if first not in _OF_BROKERS or (first == _CONNACK) == self.greeted:
             raise Malformed("MQTT-2.2.1", f"it says {data[:20]!r}")
 
     def _hangs(self) -> BrokerError:

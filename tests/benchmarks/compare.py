@@ -134,12 +134,13 @@ class Figures:
         *,
         least: float | None = None,
         most: float | None = None,
+        unit: str = "x",
     ) -> None:
-        """A ratio and its target; missed or met, it is stated and never fails."""
+        """A figure, most often a ratio, and its target; missed or met, it never fails."""
         median = statistics.median(values)
         met = (least is None or median >= least) and (most is None or median <= most)
-        target = f">= {least}x" if least is not None else f"<= {most}x"
-        self.rows.append(Row(measure, _show(median, "x", 2), target, met, _spread(values, 2)))
+        bound = f">= {_show(least, unit, 1)}" if least is not None else f"<= {_show(most, unit, 1)}"
+        self.rows.append(Row(measure, _show(median, unit, 2), bound, met, _spread(values, 2)))
 
     def as_json(self) -> dict[str, Any]:
         """For the JSON file."""

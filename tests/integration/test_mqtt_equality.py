@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from mosquitto import Started, dialect
 from mqtt_programs import Counts, Program
-from simcore_backends.mqtt.broker import Broker
+from simcore_backends.mqtt.broker import Broker, Event, Opened, Received
 from simcore_backends.mqtt.model import Model
 from simcore_backends.mqtt.mosquitto import Mosquitto
+from simcore_backends.mqtt.packets import Connect, Publish, Subscribe
 from simcore_backends.mqtt.settings import Settings
 
 PROGRAMS = 512
@@ -87,3 +88,29 @@ def test_program_over_tcp() -> None:
             brokers = [Broker(Model(dialect=dialect())), Broker(Mosquitto(started.address))]
             Program(seed, brokers, Counts(), 20).run(OPERATIONS)
             brokers[1].close()
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+def test_burst_that_no_buffer_holds(tcp: bool) -> None:
+    """Six megabytes to each of four clients at one instant, and subscribing in the midst of it."""
+    packets = [
+        Publish("burst/x", bytes(3000), number % 2, identifier=number % 2) for number in range(2000)
+    ]
+    packets.append(Publish("burst/kept", b"kept", retain=True))
+    data = b"".join(packet.encode() for packet in packets)
+    events: list[Event] = []
+    for number in range(4):
+        events += [Opened(number), Received(number, Connect(f"c{number}").encode())]
+        events.append(Received(number, Subscribe(1, (("burst/#", 1),)).encode()))
+    again = Subscribe(2, (("burst/#", 0),)).encode()
+    said = []
+    with Started(Settings(window=0), tcp=tcp) as started:
+        for engine in (Model(Settings(window=0), dialect()), Mosquitto(started.address)):
+            broker = Broker(engine)
+            broker.advance(0, events)
+            said.append(
+                broker.advance(0, [Received(0, data), Received(0, again), Received(1, again)])
+            )
+            broker.close()
+    assert len(said[0]) == 1000 + 4 * 2001 + 4
+    assert said[0] == said[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import signal
 import socket
 import subprocess
@@ -52,6 +54,11 @@ def told(answers: list[Answer]) -> list[tuple[int, Packet | None]]:
 
 def join(broker: Broker, number: int, packet: Connect, now: int = 0) -> list[Answer]:
     return broker.advance(now, [Opened(number), Received(number, packet.encode())])
+
+
+def crowd(broker: Broker) -> None:
+    for number in range(20):
+        join(broker, number, Connect(f"c{number}"))
 
 
 def say(broker: Broker, number: int, packet: Packet, now: int = 0) -> list[Answer]:
@@ -202,6 +209,28 @@ def test_broker_refuses_a_client(tmp_path: Path) -> None:
         wrong = Connect("bob", username="ada", password=b"y")
         assert told(join(broker, 2, wrong)) == [(2, Connack(code=5)), (2, None)]
         assert told(say(broker, 1, Publish("a", qos=1, identifier=1))) == [(1, Puback(1))]
+        broker.close()
+
+
+def test_broker_has_a_limit_of_its_own() -> None:
+    """Which the model would know nothing of, so that it is no result but an error."""
+    with Started(Settings(), extra="max_connections 3\n") as started:
+        broker = Broker(Mosquitto(started.address))
+        with pytest.raises(BrokerError, match="closes a new connection without an answer: it has"):
+            crowd(broker)
+        broker.close()
+
+
+def test_too_many_files() -> None:
+    with Started(Settings()) as started:
+        broker = Broker(Mosquitto(started.address))
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 5, hard))
+        try:
+            with pytest.raises(BrokerError, match=r"raise the limit of open files \(ulimit -n\)"):
+                crowd(broker)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         broker.close()
 
 
