@@ -6,6 +6,7 @@ routes:      camera (x 4) -> mast -> core -> server; camera-3 by way of backup
 participants: room <-> thermostat (a process) -> panel
 firmware_native: meter (x 4, firmware) <-> gateway;  test_firmware_scenarios.py has more of it
 firmware_bridge: station <-> bridge (firmware) <-> modem
+mqtt_python: tank (x 6) <-> broker <-> controller;  broker <-> modem <-> pump
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ NAMES = (
     "participants",
     "firmware_native",
     "firmware_bridge",
+    "mqtt_python",
 )
 SECOND = 10**9
 
@@ -211,3 +213,39 @@ def test_participants_the_same_in_another_language(
         options = [f"nodes.thermostat.command=[{require('node')}, participants/thermostat.js]"]
     digest = Federation(load(tmp_path / "s" / "participants.yaml", overrides=options)).run()
     assert digest == runs["participants"].manifest["digest"]
+
+
+def test_mqtt_leads_from_a_level_to_the_pump_and_back(runs: dict[str, Run]) -> None:
+    run = runs["mqtt_python"]
+    query = "SELECT id, source, kind, destination, cause, at - origin FROM messages"
+    messages = {row[0]: row[1:] for row in rows(run, query)}
+    reactions = []
+    states = [id for id, row in messages.items() if row[:2] == ("pump", "state")]
+    for state in states:
+        chain, cause = [], state
+        while cause is not None:
+            source, kind, destination, cause, taken = messages[cause]
+            if (source, kind) == ("modem", "command"):
+                reactions.append(taken)
+            chain.append((source.partition("-")[0], kind, destination))
+        assert [each for each in chain[::-1] if each[1] not in ("mqtt.pubrec", "mqtt.pubrel")] == [
+            ("tank", "mqtt.publish", "broker"),
+            ("broker", "mqtt.publish", "controller"),
+            ("controller", "mqtt.publish", "broker"),
+            ("broker", "mqtt.publish", "modem"),
+            ("modem", "command", "pump"),
+            ("pump", "state", "modem"),
+        ]
+    assert len(reactions) >= 4
+    assert sorted(reactions) == sorted(
+        rows(run, "SELECT value FROM measurements WHERE name = 'reaction'")
+    )
+
+
+def test_mqtt_publishes_the_wills_of_tanks_that_are_gone(runs: dict[str, Run]) -> None:
+    query = "SELECT at, value FROM measurements WHERE name = 'gone' ORDER BY at"
+    (first, crashed), (second, cut_off) = rows(runs["mqtt_python"], query)
+    # Seven and a half seconds after their last packet, which came at most a second before.
+    assert (crashed, cut_off) == ("tank-2", "tank-4")
+    assert 36 * SECOND < first < 38 * SECOND
+    assert 96 * SECOND < second < 98 * SECOND
