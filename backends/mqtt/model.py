@@ -2,7 +2,7 @@
 
 It is for runs without a Mosquitto: the same packets to the same clients at the same instants, and
 so the same digest. Where the standard leaves something open, or Mosquitto departs from it, this
-follows Mosquitto; `docs/mqtt.md` lists what that is.
+follows Mosquitto; `docs/mqtt-broker.md` lists what that is.
 """
 
 from __future__ import annotations
