@@ -19,6 +19,7 @@ from .endpoint import Endpoint
 from .errors import Malformed
 from .options import SCHEMA, options_of, tuning_of, wanted
 from .packets import Connect, Subscribe
+from .port import Port
 from .timing import SECOND
 
 if TYPE_CHECKING:
@@ -219,6 +220,10 @@ class Mqtt:
                 endpoint.end() if node.down else endpoint.begin()
 
         federation.observe_lives(observe)
+        if "listen" in value:
+            port = Port(federation, broker, value["listen"])
+            broker.reroute(broker.name, port)
+            federation.visitors.append(port)
 
     def doctor(self) -> tuple[bool, str]:
         """Always works."""

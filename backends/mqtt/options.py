@@ -148,6 +148,15 @@ SCHEMA: dict[str, Any] = {
             "additionalProperties": {"anyOf": [CLIENT, {"type": "null"}]},
         },
         "transport": TRANSPORT,
+        "listen": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 65535,
+            "description": "With --realtime: the port of TCP on this machine at which ordinary "
+            "MQTT clients find the broker and may take part; 0: any that is free. The run is then "
+            "labelled interactive as soon as one has come.",
+            "examples": [1883],
+        },
     },
 }
 
