@@ -30,7 +30,7 @@ pages = _module("pages")
 PAGES = [
     page.relative_to(ROOT).as_posix()
     for page in pages.pages()
-    if any(block.role == "with docker" for block in pages.blocks(page))
+    if "<!-- with docker -->" in page.read_text(encoding="utf-8")
 ]
 
 
