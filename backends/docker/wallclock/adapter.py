@@ -52,11 +52,12 @@ class Paced(Running, Protocol):
 class Talk(Protocol):
     """How one container is spoken with."""
 
-    def open(self, deadline: float) -> None:
+    def open(self, deadline: float, check: Callable[[], None]) -> None:
         """Wait until it can be spoken with.
 
         Args:
             deadline: by `time.monotonic`.
+            check: called now and then; what it raises ends the waiting.
 
         Raises:
             NotOpen: it cannot.
@@ -201,7 +202,7 @@ class Adapter:
             raise _Over from None
         try:
             freezer = self._find_freezer()
-            self._talk.open(self._deadline)
+            self._talk.open(self._deadline, self._check)
         except NotOpen as error:
             self._check()
             raise _Failed(f"{error} within {self._patience:g} s") from None

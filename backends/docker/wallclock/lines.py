@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from io import RawIOBase
 from pathlib import Path
@@ -47,7 +48,7 @@ class Lines:
             for work in (self._read, self._write)
         ]
 
-    def open(self, deadline: float) -> None:
+    def open(self, deadline: float, check: Callable[[], None]) -> None:
         """Begin to listen; a program is ready for lines once it is started."""
         for thread in self._threads:
             thread.start()

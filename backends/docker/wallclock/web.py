@@ -67,11 +67,12 @@ class Web:
         self._closed = threading.Event()
         self._lock = threading.Lock()
 
-    def open(self, deadline: float) -> None:
+    def open(self, deadline: float, check: Callable[[], None]) -> None:
         """Wait until somebody listens at the port.
 
         Args:
             deadline: by `time.monotonic`.
+            check: called now and then; what it raises ends the waiting.
 
         Raises:
             NotOpen: nobody does in time.
@@ -83,8 +84,8 @@ class Web:
                     f"nobody listens at its port {self._port}, where the program has to listen at "
                     "all addresses (0.0.0.0) and not only at its own (127.0.0.1),"
                 )
-            if self._closed.wait(_PAUSE):
-                return
+            check()
+            time.sleep(_PAUSE)
 
     def hand(self, message: Message) -> None:
         """Send a message as a request; returns at once."""

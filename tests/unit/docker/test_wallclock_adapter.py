@@ -41,6 +41,7 @@ class Box:
         self.started = threading.Event()
         self.started.set()
         self.ended = False
+        self.closed = False
         self.failing: dict[str, Exception] = {}
         self.on_hand: Callable[[Message], None] = lambda message: None
         self.outbox: Outbox | None = None
@@ -89,8 +90,10 @@ class Box:
         self.outbox = outbox
         return self
 
-    def open(self, deadline: float) -> None:
+    def open(self, deadline: float, check: Callable[[], None]) -> None:
         self._note("open")
+        while self.closed:
+            check()
 
     def hand(self, message: Message) -> None:
         self.log.append(message.payload)
@@ -291,6 +294,20 @@ def test_what_fails_before_it_is_ready(box: Box, simcore: Simcore, what: str) ->
     box.failing[what] = error
     simcore.init()
     assert simcore.hear() == {"type": "ERROR", "message": says, "detail": ""}
+    with pytest.raises(ChannelClosed):
+        simcore.channel.receive(60)
+    assert box.log[-1] == "close"
+
+
+@pytest.mark.parametrize("how", ["stopped", "ended"])
+def test_what_is_waited_for_in_vain(box: Box, simcore: Simcore, how: str) -> None:
+    """It never can be spoken with, and then it is no longer wanted, or has ended."""
+    box.closed = True
+    simcore.init()
+    if how == "stopped":
+        simcore.adapter.stop()
+    else:
+        box.ended = True
     with pytest.raises(ChannelClosed):
         simcore.channel.receive(60)
     assert box.log[-1] == "close"

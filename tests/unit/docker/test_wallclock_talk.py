@@ -26,6 +26,9 @@ from simcore.protocol.peer import Message
 from simcore.protocol.pipes import Pipes
 
 
+def nothing() -> None: ...
+
+
 def message(number: int, payload: Any, at: int = 0) -> Message:
     return Message(
         {
@@ -161,7 +164,7 @@ class Program:
         self.outbox = Hearing()
         self.log = folder / "sink.log"
         self.lines = Lines(ours, self.outbox, "answer", to, self.log)
-        self.lines.open(0.0)
+        self.lines.open(0.0, nothing)
 
     def read(self) -> bytes:
         return os.read(self.pipes.receiving, 1 << 16)
@@ -298,7 +301,7 @@ def talking(server: Server, **options: Any) -> Iterator[tuple[Web, Hearing]]:
     outbox = Hearing()
     address = ("127.0.0.1", server.server_address[1])
     made = Web({"port": 8080, **options}, outbox, "label", "sink", lambda: address)
-    made.open(time.monotonic() + 60)
+    made.open(time.monotonic() + 60, nothing)
     yield made, outbox
     made.close()
 
@@ -396,9 +399,10 @@ def test_a_port_where_nobody_listens() -> None:
     port = free_port()
     talk = Web({"port": 8080}, Hearing(), "label", "sink", lambda: ("127.0.0.1", port))
     with pytest.raises(NotOpen, match="nobody listens at its port 8080"):
-        talk.open(time.monotonic())
+        talk.open(time.monotonic(), nothing)
+    with pytest.raises(KeyError):
+        talk.open(time.monotonic() + 600, lambda: {}["it is not wanted"])
     talk.close()
-    talk.open(time.monotonic() + 600)  # it is not waited for any more
 
 
 def test_a_proxy_that_accepts_and_hangs_up_is_nobody() -> None:
@@ -413,7 +417,7 @@ def test_a_proxy_that_accepts_and_hangs_up_is_nobody() -> None:
         thread.start()
         talk = Web({"port": 8080}, Hearing(), "label", "sink", proxy.getsockname)
         with pytest.raises(NotOpen):
-            talk.open(time.monotonic())
+            talk.open(time.monotonic(), nothing)
         thread.join(60)
-        talk.open(time.monotonic())  # now it keeps the connection
+        talk.open(time.monotonic(), nothing)  # now it keeps the connection
         talk.close()
