@@ -36,10 +36,12 @@ PAGES = [
 
 @pytest.fixture
 def all_gone(engine: DockerClient) -> Iterator[None]:
-    """Nobody has deployed what a page deploys, and after it nobody has."""
+    """Nobody has deployed what the page on deployability deploys, and after it nobody has."""
 
     def deployed() -> list[Any]:
-        found: list[Any] = engine.containers.list(all=True, filters={"label": "simcore.deployed"})
+        found: list[Any] = engine.containers.list(
+            all=True, filters={"label": "simcore.deployed=gateway"}
+        )
         return found
 
     if deployed():
