@@ -270,7 +270,7 @@ class Endpoint:
         found = waiting.popleft()
         if not waiting:
             del self._waiting[key]
-        return found._replace(waited=now - found.since)
+        return found._replace(waited=found.waited + now - found.since)
 
     def _finish(self) -> None:
         """Send what is to be sent, see when to wake, and hand over what has arrived."""

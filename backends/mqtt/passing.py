@@ -41,7 +41,9 @@ class Origin(NamedTuple):
     since: int
     """When it could have been sent at the earliest, ns."""
     waited: int = 0
-    """How long it waited for a connection, or for room in the window, ns."""
+    """How long it waited for a worker of a service, a connection, or room in the window, ns."""
+    computed: int = 0
+    """How long a service computed before it was sent, ns."""
     carrier: Carrier | None = None
     """That message, if it was a segment."""
 
@@ -54,9 +56,16 @@ def first(now: int) -> Origin:
 def of_command(message: Message) -> Origin:
     """The origin of what a node's command leads to: whatever led to the command."""
     trail, now = message.trail, message.sent
-    if trail is None or trail.cause_source is None or trail.cause_number is None:
+    if trail is None:
         return first(now)
-    return Origin(trail.cause_source, trail.cause_number, trail.origin, now)
+    return Origin(
+        trail.cause_source,
+        trail.cause_number or 0,
+        trail.origin,
+        now,
+        trail.waited,
+        trail.computed,
+    )
 
 
 def of_segment(message: Message) -> Origin:
@@ -84,10 +93,16 @@ def outgoing(node: Node, path: Path, segment: Segment, kind_number: int, now: in
         path.receiver,
         path,
     )
-    if origin.source is not None or origin.began < now:
-        number = None if origin.source is None else origin.number
+    if origin.source is not None or origin.began < now or origin.computed:
         message.trail = Trail(
-            node.order, node.sent, origin.began, origin.source, number, 0, origin.waited
+            node.order,
+            node.sent,
+            origin.began,
+            origin.source,
+            None if origin.source is None else origin.number,
+            0,
+            origin.waited,
+            origin.computed,
         )
     return message
 

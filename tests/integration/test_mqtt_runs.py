@@ -183,6 +183,40 @@ def test_a_service_uses_it_as_a_model_does():
     assert got(told, "sensor") == [(S + 45 * MS, "answer 42 0")]
 
 
+def test_the_computing_of_a_service_is_part_of_what_it_publishes(tmp_path):
+    class Gateway:
+        def start(self, ctx):
+            mqtt.subscribe(ctx, "t")
+            ctx.set_timer("tick", "3s")
+
+        def on_message(self, ctx, msg):
+            ctx.compute("5ms")
+            mqtt.publish(ctx, "answer", msg.payload["payload"], 1)
+
+        def on_timer(self, ctx, name):
+            ctx.compute("7ms")
+            mqtt.publish(ctx, "tick")
+
+    def sensor(node):
+        yield node.sleep("1s")
+        mqtt.publish(node, "t", 1)
+        mqtt.publish(node, "t", 2)
+
+    clients = {"sensor": {}, "gateway": {}}
+    run({"sensor": sensor, "gateway": Gateway}, clients, lasts="3010ms", out=tmp_path / "run")
+    with open_run(tmp_path / "run") as opened:
+        query = """SELECT sent, waited, computed, origin FROM messages
+                   WHERE source = 'gateway' AND kind = 'mqtt.publish' ORDER BY sent LIMIT 2"""
+        rows = [tuple(row) for row in opened.connection.execute(query)]
+        query = "SELECT waited, computed, cause FROM messages WHERE sent = 3007000000"
+        ticks = [tuple(row) for row in opened.connection.execute(query)]
+    assert rows == [
+        (S + 25 * MS, 0, 5 * MS, S),
+        (S + 30 * MS, 5 * MS, 5 * MS, S),
+    ]
+    assert ticks == [(0, 7 * MS, None)]
+
+
 def test_a_message_is_traced_from_sensor_to_gateway_and_back(tmp_path):
     def sensor(node):
         mqtt.subscribe(node, "answer", 1)
