@@ -70,8 +70,10 @@ class Started:
                 self.address = free.getsockname()
             listener = f"{self.address[1]} 127.0.0.1"
         file = folder / "mosquitto.conf"
-        user = "user root\n" if os.geteuid() == 0 else ""
-        file.write_text(configuration(settings, listener) + user + extra, encoding="utf-8")
+        extra += "user root\n" if os.geteuid() == 0 else ""
+        # Nobody reads its log once it runs, so that it must not be long.
+        extra += "connection_messages false\n"
+        file.write_text(configuration(settings, listener) + extra, encoding="utf-8")
         self.process = subprocess.Popen([program(), "-c", str(file)], stderr=subprocess.PIPE)
         self._await_start()
 

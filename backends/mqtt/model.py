@@ -95,9 +95,9 @@ class Model:
                 session.outgoing.received(packet.identifier)
                 self._send(session, Pubrel(packet.identifier))
             case Pubrel():
-                if (released := session.incoming.release(packet.identifier)) is not None:
+                if (released := session.unreleased.release(packet.identifier)) is not None:
                     self._distribute(*released)
-                session.incoming.answered()
+                session.unreleased.answered()
                 self._send(session, Pubcomp(packet.identifier))
             case Pubcomp():
                 session.outgoing.acknowledged(packet.identifier, 2)
@@ -146,7 +146,7 @@ class Model:
             if found.connection is not None:
                 self._drop(found.connection)
             found.outgoing.resume()
-            found.incoming.resume()
+            found.unreleased.resume()
             return found
         if clean:
             self._subscriptions.forget(found)
@@ -161,21 +161,21 @@ class Model:
     def _publish(self, session: Session, packet: Publish) -> None:
         heard = not (_is_denied(packet.topic) or packet.topic.startswith("$CONTROL/"))
         if packet.qos and heard:
-            if session.incoming.known(packet):
+            if session.unreleased.known(packet):
                 self._send(session, Pubrec(packet.identifier))
                 return
-            heard = session.incoming.ready
+            heard = session.unreleased.ready
         if packet.qos == 2:
             if heard:
-                session.incoming.take(packet)
+                session.unreleased.take(packet)
             self._send(session, Pubrec(packet.identifier))
             return
         if heard:
             if packet.qos:
-                session.incoming.passed()
+                session.unreleased.passed()
             self._distribute(Message(packet.topic, packet.payload, packet.qos), packet.retain)
         if packet.qos:
-            session.incoming.answered()
+            session.unreleased.answered()
             self._send(session, Puback(packet.identifier))
 
     def _subscribe(self, session: Session, packet: Subscribe) -> None:

@@ -195,7 +195,7 @@ def _publish(delivery: _Delivery) -> Publish:
     )
 
 
-class Incoming:
+class Unreleased:
     """Messages with QoS 2 that a client has sent and not yet released.
 
     Args:
@@ -274,7 +274,7 @@ class Session:
         self.connection: int | None = None
         self.will: Will | None = None
         self.outgoing = Outgoing(window, dialect)
-        self.incoming = Incoming(window)
+        self.unreleased = Unreleased(window)
 
     def give(self, message: Message, qos: int, *, retain: bool, copies: bool) -> bool:
         """Put a message on its way to the client; whether there is something to be sent.
