@@ -72,10 +72,16 @@ def test_held_by_the_engine(project: Project, monkeypatch: pytest.MonkeyPatch) -
     )
     overrides = ["network.links.0.delay=50ms", "duration=600ms"]
     scenario = load(project.path / "scenario.yaml", overrides=overrides)
-    assert run_scenario(scenario, project.path / "run").exit_code == 0
+    told: list[str] = []
+    result = run_scenario(scenario, project.path / "run", notice=told.append)
+    assert result.exit_code == 0
+    assert told == [
+        "docker: containers in real time are held between windows by the Docker Engine's pause; "
+        "each time takes tens of milliseconds: keep windows long"
+    ]
     assert [payload for _, _, payload, _ in answers(project)][::2] == ['{"twice":2}', '{"twice":6}']
     with open_run(project.path / "run") as run:
-        assert run.manifest["parts"]["freezer of sink"] == "pause of the Docker Engine"
+        assert run.manifest["parts"]["freezer of sink"] == "Docker Engine's pause"
 
 
 def test_lines_to_one_node(project: Project) -> None:

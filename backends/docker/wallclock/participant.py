@@ -22,7 +22,7 @@ from simcore.protocol.pipes import Pipes
 
 from ..container import Container
 from ..engine import EngineError
-from ..freezer import Freezer, freezer_of
+from ..freezer import EngineFreezer, Freezer, freezer_of
 from ..participant import ContainerLauncher, ContainerParticipant
 from .adapter import Adapter, Talk
 from .keys import KIND
@@ -40,6 +40,24 @@ _MARGIN = 10.0
 """Seconds after which an adapter that says nothing of a container is given up."""
 
 _log = logging.getLogger("simcore.docker")
+
+
+class _Announced:
+    """What the user of one run was told about freezers; `outside.one(_Announced)`."""
+
+    def __init__(self, federation: Federation) -> None:
+        self._federation = federation
+        self._told: set[str] = set()
+
+    def say(self, freezer: Freezer) -> None:
+        """Tell what holds containers, once."""
+        if freezer.name not in self._told:
+            self._told.add(freezer.name)
+            slow = "; each time takes tens of milliseconds: keep windows long"
+            self._federation.say(
+                "docker: containers in real time are held between windows by the "
+                f"{freezer.name}{slow if isinstance(freezer, EngineFreezer) else ''}"
+            )
 
 
 class PacedContainer(Container):
@@ -188,8 +206,10 @@ class PacedParticipant(ContainerParticipant):
         following = super().ready(now)
         container = self.running
         assert container is not None and container.adapter is not None
-        assert container.adapter.freezer is not None
-        self.federation.note_part(f"freezer of {self.name}", container.adapter.freezer.name)
+        freezer = container.adapter.freezer
+        assert freezer is not None
+        self.federation.note_part(f"freezer of {self.name}", freezer.name)
+        self.outside.one(_Announced).say(freezer)
         return following
 
     def _await_start(self) -> None:
