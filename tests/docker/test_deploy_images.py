@@ -130,7 +130,9 @@ def no_images_left(engine: DockerClient) -> Iterator[None]:
     """The node's own images go; those of the services are kept, for they take long to build."""
     yield
     for image in engine.images.list(f"simcore-deployed/{NODE}"):
-        engine.images.remove(image.id, force=True)
+        for tag in image.tags:  # another run of the tests may have made the same one
+            if tag.startswith(f"simcore-deployed/{NODE}"):
+                engine.images.remove(tag)
 
 
 @pytest.fixture
