@@ -28,6 +28,7 @@
 #
 # Needs Docker and simcore here (PYTHON may name its interpreter), and for a target ssh.
 set -euo pipefail
+exec </dev/null # ssh would read what is meant for whoever calls this
 
 fail() {
     echo "deploy_to_edge.sh: $*" >&2
@@ -189,6 +190,7 @@ system_there() { # as linux/arm64, linux/arm/v7
 fits() { # image's system, target's system
     case $1 in
     "$2") ;;
+    linux/arm) [[ $2 == linux/arm/* ]] ;;
     linux/arm/v5 | linux/arm/v6 | linux/arm/v7) [[ $2 == linux/arm/* && ${1##*/v} -le ${2##*/v} ]] ;;
     linux/arm64/*) [ "$2" = linux/arm64 ] ;;
     *) false ;;

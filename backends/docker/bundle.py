@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -33,7 +34,8 @@ from . import hardening, images
 
 _PLAIN = "echo"
 """The service whose image hosts a service of the user's own: Python, and nothing else."""
-_NODE = "ARG IMAGE\nFROM ${IMAGE}\nCOPY files /scenario\n"
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")  # of a node, as in scenarios
+_RECIPE = "ARG IMAGE\nFROM ${IMAGE}\nCOPY files /scenario\n"
 
 
 class Deployed(NamedTuple):
@@ -186,6 +188,8 @@ def write(folder: Path, node: Deployed, image: str | None, more: Sequence[str]) 
     Raises:
         UsageError: something is not there.
     """
+    if not _NAME.fullmatch(node.name):
+        raise UsageError(f"{node.name!r} is no name of a node: letters, digits, and . _ - in them")
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is there already and not empty")
     arguments: dict[str, str] = {}
@@ -199,9 +203,10 @@ def write(folder: Path, node: Deployed, image: str | None, more: Sequence[str]) 
         image = f"simcore/{name}:{_digest(parts, arguments)}"
     files = _contents(node.base, [*named_files(node), *more])
     entries: dict[str, bytes | Path] = {f"files/{name}": data for name, data in files.items()}
-    parts = _write(folder / "node", {"Dockerfile": _NODE.encode(), **entries})
+    parts = _write(folder / "node", {"Dockerfile": _RECIPE.encode(), **entries})
     (folder / "node" / "files").mkdir(exist_ok=True)
-    tag = f"simcore-deployed/{node.name.lower()}:{_digest(parts, {'IMAGE': image})}"
+    word = "-".join(re.findall(r"[a-z0-9]+", node.name.lower()))  # what may name an image
+    tag = f"simcore-deployed/{word}:{_digest(parts, {'IMAGE': image})}"
     _lines(folder / "image.args", [f"{key}={value}" for key, value in arguments.items()])
     _lines(folder / "run.args", run_options(node))
     _lines(folder / "node.env", [f"{key}={text}" for key, text in environment(node).items()])

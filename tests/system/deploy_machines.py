@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import sys
 from dataclasses import dataclass
 from hashlib import sha256
@@ -159,7 +160,10 @@ def docker_build(machine: Machine, words: list[str]) -> None:
     identity = f"sha256:{sha256(json.dumps(contents).encode()).hexdigest()}"
     names = [file.relative_to(context).as_posix() for file in files]
     image = {"id": identity, "system": system, "files": names, "arguments": arguments}
-    machine.change("images", given["tag"][0], image)
+    tag = given["tag"][0]
+    if not re.fullmatch(r"[a-z0-9]+(?:(?:\.|__?|-+|/)[a-z0-9]+)*(?::[\w.-]{1,127})?", tag):
+        fail(f'invalid argument "{tag}" for "-t, --tag" flag: invalid reference format', 125)
+    machine.change("images", tag, image)
     sys.stdout.write(f"{identity}\n")
 
 
@@ -277,8 +281,11 @@ def ssh(words: list[str]) -> None:
         fail("usage: ssh [-C] destination [command]", 255)
     if words[0] != HOST:
         fail(f"ssh: Could not resolve hostname {words[0]}", 255)
-    os.environ["MACHINE"] = os.environ["OTHER_MACHINE"]
-    os.execlp("sh", "sh", "-c", " ".join(words[1:]))
+    machine = {**os.environ, "MACHINE": os.environ["OTHER_MACHINE"]}
+    # As the real one, it reads all that there is, whether the command wants it or not.
+    given = sys.stdin.buffer.read()
+    command = ["sh", "-c", " ".join(words[1:])]
+    sys.exit(subprocess.run(command, env=machine, input=given, check=False).returncode)
 
 
 if __name__ == "__main__":

@@ -123,6 +123,28 @@ def test_what_is_there_already_is_not_sent_again(machines: Machines) -> None:
     assert machines.there.verbs() == ["load", "run", "stop", "rm", "run"]
 
 
+def test_what_is_meant_for_its_caller_is_not_read(machines: Machines) -> None:
+    command = f"{SCRIPT} {' '.join(GATEWAY)} --target {HOST} >script.log && cat"
+    ended = subprocess.run(
+        ["sh", "-c", command],
+        cwd=machines.folder,
+        env={**os.environ, **machines.variables},
+        input="the next host\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout == "the next host\n"
+
+
+def test_any_name_of_a_node_makes_an_image(machines: Machines) -> None:
+    words = ("--service", "echo", "--name", "Gate__way..7-", "--broker", "b", "--target", HOST)
+    assert machines.deploy(*words).returncode == 0
+    (container,) = machines.there.get("containers").values()
+    assert container["options"]["name"] == ["simcore-Gate__way..7-"]
+    assert container["image"].startswith("simcore-deployed/gate-way-7:")
+
+
 def test_this_machine(machines: Machines) -> None:
     machines.gateway(to=("--target", "local"))
     assert machines.here.verbs() == ["build", "build", "run"]
@@ -217,6 +239,7 @@ def test_another_processor_is_noticed_before_anything_is_sent(
         ("linux/arm64", "aarch64", "linux/arm64/v8"),
         ("linux/arm", "armv7l", "linux/arm/v7"),
         ("linux/arm", "armv7l", "linux/arm/v6"),
+        ("linux/arm", "armv6l", "linux/arm"),
         ("linux/arm", "aarch64", "linux/arm/v7"),
     ],
 )
@@ -348,6 +371,10 @@ def test_a_dry_run_needs_no_docker(machines: Machines) -> None:
         ),
         ((*GATEWAY, "--target", HOST, "--name", "m"), "no node 'm'; it has gateway, meter-0, "),
         ((*GATEWAY, "--target", HOST, "--scenario", "no.yaml"), "no.yaml"),
+        (
+            ("--name", "a/b", *GATEWAY[4:], "--target", HOST, "--service", "echo"),
+            "no name of a node",
+        ),
         ((*GATEWAY[2:], "--target", HOST, "--service", "eccho"), "no service 'eccho' is installed"),
         ((*GATEWAY[2:], "--target", HOST, "--service", "echo", "--config", "["), "is no JSON"),
     ],
