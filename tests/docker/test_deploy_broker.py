@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from brokers import Device, Mosquitto, certificates, free_port, mosquitto
 from docker import DockerClient
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
-from support import Started
+from support import PATIENCE, Started
 
 STATUS = "simcore/gateway/status"
 
@@ -74,6 +75,19 @@ def online(folder: Path, broker: Mosquitto, *options: str) -> Iterator[tuple[Sta
     ):
         device.hears(STATUS, b"online")
         yield started, device
+
+
+def said(started: Started, text: str) -> str:
+    """Wait for a line of the service's log."""
+    patience = threading.Timer(PATIENCE, started.process.kill)
+    patience.start()
+    try:
+        for line in started.process.stderr:
+            if text in line:
+                return str(line)
+    finally:
+        patience.cancel()
+    pytest.fail(f"it ended and never said {text!r}")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -181,8 +195,7 @@ def test_a_broker_that_comes_late_gets_what_was_sent_before(
 ) -> None:
     broker.stop()
     with deployed(folder, broker.address) as started:
-        line = next(each for each in started.process.stderr if "no connection" in each)
-        assert f"no connection to the broker at {broker.address}: " in line
+        said(started, f"no connection to the broker at {broker.address}: ")
         broker.start()
         with Device(broker.port, "simcore/meter/#") as device:
             device.hears("simcore/meter/gateway/hello", b"{}")
@@ -273,18 +286,11 @@ def guarded(engine: DockerClient, mosquitto_image: str, folder: Path) -> Iterato
         yield started
 
 
-def _until(started: Started, text: str) -> str:
-    for line in started.process.stderr:
-        if text in line:
-            return str(line)
-    pytest.fail(f"it ended and never said {text!r}")
-
-
 def test_name_password_and_encryption(folder: Path, guarded: Mosquitto) -> None:
     (folder / "secret").write_text("secret\n", encoding="utf-8")
     options = ("--user", "me", "--password-file", f"{folder}/secret", "--ca", f"{folder}/ca.pem")
     with deployed(folder, guarded.address, *options) as started:
-        _until(started, "connected to the broker")
+        said(started, "connected to the broker")
 
 
 def test_a_wrong_password_is_said_and_tried_again(folder: Path, guarded: Mosquitto) -> None:
@@ -292,13 +298,13 @@ def test_a_wrong_password_is_said_and_tried_again(folder: Path, guarded: Mosquit
     options = ("--user", "me", "--password-file", f"{folder}/secret", "--ca", f"{folder}/ca.pem")
     with deployed(folder, guarded.address, *options) as started:
         for _ in range(2):
-            line = _until(started, "refuses the connection")
+            line = said(started, "refuses the connection")
             assert "Not authorized" in line
 
 
 def test_a_broker_that_cannot_be_trusted_is_not_spoken_to(folder: Path, guarded: Mosquitto) -> None:
     with deployed(folder, guarded.address, "--tls") as started:
-        assert "certificate verify failed" in _until(started, "no connection")
+        assert "certificate verify failed" in said(started, "no connection")
 
 
 @pytest.mark.parametrize(
