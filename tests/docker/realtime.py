@@ -15,7 +15,8 @@ from typing import Any
 
 from support import Project
 
-from simcore import open_run
+from simcore import load, open_run
+from simcore.runner import RunResult, run_scenario
 
 MODELS = """
 import os
@@ -106,11 +107,11 @@ network:
 """
 
 SERVED = [
-    "--set=nodes.sink.command=[python3, server.py, 0.0.0.0]",
-    "--set=nodes.sink.health={command: ['true']}",
-    "--set=nodes.sink.talk={http: {port: 8080, path: /predict, headers: {X-Key: abc}}}",
+    "nodes.sink.command=[python3, server.py, 0.0.0.0]",
+    "nodes.sink.health={command: ['true']}",
+    "nodes.sink.talk={http: {port: 8080, path: /predict, headers: {X-Key: abc}}}",
 ]
-"""Options that have a server in place of the program that reads lines."""
+"""Overrides that have a server in place of the program that reads lines."""
 
 
 @contextmanager
@@ -129,8 +130,15 @@ def realtime(folder: Path, image: str, duration_ms: int = 500) -> Iterator[Proje
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def answers(project: Project, sink: str = "sink", run: str = "run") -> list[tuple[Any, ...]]:
+def run(project: Project, *overrides: str) -> RunResult:
+    """Run the scenario in this process, into `run`."""
+    return run_scenario(
+        load(project.path / "scenario.yaml", overrides=overrides), project.path / "run"
+    )
+
+
+def answers(project: Project, sink: str = "sink") -> list[tuple[Any, ...]]:
     """What a container has sent: cause, kind, payload as text, and size."""
     query = "SELECT cause, kind, payload, size FROM messages WHERE source = ? ORDER BY number"
-    with open_run(project.path / run) as found:
+    with open_run(project.path / "run") as found:
         return [tuple(row) for row in found.connection.execute(query, [sink])]

@@ -11,7 +11,7 @@ import pytest
 from boxed import container_of
 from docker import DockerClient
 from engine import running
-from realtime import SERVED, answers, realtime
+from realtime import SERVED, answers, realtime, run
 from simcore_backends.docker.engine import Engine
 from simcore_backends.docker.freezer import (
     CgroupFreezer,
@@ -35,9 +35,7 @@ def project(tmp_path: Path, base_image: str) -> Iterator[Project]:
 
 
 def test_lines_in_real_time(project: Project) -> None:
-    ended = project.simcore("scenario.yaml", "--out", "run")
-    assert ended.code == 0, ended.err
-    assert "statistical" in ended.out.splitlines()[0]
+    run(project)
     assert answers(project) == [
         ("sensor/1", "answer", '{"twice":2}', 12),
         ("sensor/2", "answer", "\"no number: 'text'\"", 17),
@@ -45,15 +43,15 @@ def test_lines_in_real_time(project: Project) -> None:
     ]
     log = (project.path / "run/logs/sink.log").read_text(encoding="utf-8").splitlines()
     assert {"I am not asked", "got 1", 'got "text"', "got 3"} <= set(log)
-    with open_run(project.path / "run") as run:
-        assert run.manifest["determinism"] == "statistical"
-        windows = run.manifest["windows"]
+    with open_run(project.path / "run") as found:
+        assert found.manifest["determinism"] == "statistical"
+        windows = found.manifest["windows"]
         query = (
             "SELECT sent, origin + 20000000, waited + computed FROM messages WHERE cause NOT NULL"
         )
-        spent = [tuple(row) for row in run.connection.execute(query)]
+        spent = [tuple(row) for row in found.connection.execute(query)]
         query = "SELECT name, value FROM measurements WHERE node = 'sink'"
-        overruns = run.connection.execute(query).fetchall()
+        overruns = found.connection.execute(query).fetchall()
     assert windows["grain_ns"] == 1_000_000
     assert windows["length_ns"] == 20_000_000
     for sent, arrived, took in spent:
@@ -80,13 +78,12 @@ def test_held_by_the_engine(project: Project, monkeypatch: pytest.MonkeyPatch) -
         "each time takes tens of milliseconds: keep windows long"
     ]
     assert [payload for _, _, payload, _ in answers(project)][::2] == ['{"twice":2}', '{"twice":6}']
-    with open_run(project.path / "run") as run:
-        assert run.manifest["parts"]["freezer of sink"] == "Docker Engine's pause"
+    with open_run(project.path / "run") as found:
+        assert found.manifest["parts"]["freezer of sink"] == "Docker Engine's pause"
 
 
 def test_lines_to_one_node(project: Project) -> None:
-    options = ["--set=nodes.sink.talk={to: sensor, kind: said}"]
-    assert project.simcore("scenario.yaml", "--out", "run", *options).code == 0
+    run(project, "nodes.sink.talk={to: sensor, kind: said}")
     assert answers(project) == [
         (None, "said", '"I am not asked"', 14),
         (None, "said", '{"twice":2}', 12),
@@ -96,9 +93,7 @@ def test_lines_to_one_node(project: Project) -> None:
 
 
 def test_http(project: Project) -> None:
-    config = "--set=nodes.sensor.config={payloads: [text, fails, hangs up, bytes, asks]}"
-    ended = project.simcore("scenario.yaml", "--out", "run", config, *SERVED)
-    assert ended.code == 0, ended.err
+    run(project, "nodes.sensor.config={payloads: [text, fails, hangs up, bytes, asks]}", *SERVED)
     found = {cause: (kind, json.loads(payload)) for cause, kind, payload, _ in answers(project)}
     assert found["sensor/1"] == ("answer", "text")
     kind, failed = found["sensor/2"]
@@ -111,12 +106,11 @@ def test_http(project: Project) -> None:
 
 
 def test_several_in_one_window(project: Project) -> None:
-    options = [
-        "--set=nodes.sink.count=2",
-        "--set=nodes.sensor.config={payloads: [1, 2], sinks: [sink-0, sink-1]}",
-    ]
-    ended = project.simcore("scenario.yaml", "--out", "run", *options)
-    assert ended.code == 0, ended.err
+    run(
+        project,
+        "nodes.sink.count=2",
+        "nodes.sensor.config={payloads: [1, 2], sinks: [sink-0, sink-1]}",
+    )
     for sink in ("sink-0", "sink-1"):
         assert [payload for _, _, payload, _ in answers(project, sink)] == [
             '{"twice":2}', '{"twice":4}',
@@ -164,16 +158,16 @@ def test_scenario(tmp_path: Path) -> None:
 
 def test_frozen_while_the_run_stands_still(project: Project, engine: DockerClient) -> None:
     option = "--set=nodes.sensor.config.waits_at=2"
-    with project.start("scenario.yaml", "--out", "run", option) as run:
-        run.until("reached")
-        state = container_of(engine, "sink", run.process.pid).attrs["State"]
-        identity = container_of(engine, "sink", run.process.pid).id
+    with project.start("scenario.yaml", "--out", "run", option) as started:
+        started.until("reached")
+        state = container_of(engine, "sink", started.process.pid).attrs["State"]
+        identity = container_of(engine, "sink", started.process.pid).id
         ours = Engine()
         freezer = freezer_of(ours, identity, state["Pid"])
         ours.close()
         held = is_held(engine, identity, freezer)
-        run.go()
-        ended = run.end()
+        started.go()
+        ended = started.end()
     assert held
     assert ended.code == 0, ended.err
     assert len(answers(project)) == 3
@@ -192,17 +186,15 @@ def is_held(engine: DockerClient, identity: str, freezer: Freezer) -> bool:
 
 
 def test_a_crash_and_another_life(project: Project) -> None:
-    faults = "--set=faults=[{at: 45ms, for: 20ms, node: sink, crash: true}]"
-    payloads = "--set=nodes.sensor.config={payloads: [1, 2, 3, 4, 5, 6]}"
-    options = [faults, payloads, "--set=duration=800ms"]
-    ended = project.simcore("scenario.yaml", "--out", "run", *options)
-    assert ended.code == 0, ended.err
+    faults = "faults=[{at: 45ms, for: 20ms, node: sink, crash: true}]"
+    payloads = "nodes.sensor.config={payloads: [1, 2, 3, 4, 5, 6]}"
+    run(project, faults, payloads, "duration=800ms")
     found = {cause: payload for cause, _, payload, _ in answers(project)}
     assert found["sensor/1"] == '{"twice":2}'
     assert found["sensor/5"] == '{"twice":10}'
     assert "sensor/3" not in found  # it arrives at 60 ms
-    with open_run(project.path / "run") as run:
-        lives = run.connection.execute("SELECT life, exit FROM participant").fetchall()
+    with open_run(project.path / "run") as found:
+        lives = found.connection.execute("SELECT life, exit FROM participant").fetchall()
     assert [tuple(each) for each in lives] == [
         (1, "was removed by simcore"), (2, "was removed by simcore"),
     ]  # fmt: skip
