@@ -178,7 +178,7 @@ def _runtime() -> list[Share]:
     backends = FilePath(__file__).parents[1]
     return [
         Share(f"{images.RUNTIME}/simcore", core),
-        Share(f"{images.RUNTIME}/simcore_backends", backends, ("__init__.py", "services")),
+        Share(f"{images.RUNTIME}/simcore_backends", backends, ("__init__.py", "mqtt", "services")),
     ]
 
 

@@ -190,8 +190,9 @@ def runtime() -> dict[str, bytes]:
     backends = Path(__file__).parents[1]
     found = {f"simcore/{name}.py": (core / f"{name}.py").read_bytes() for name in _RUNTIME}
     found["simcore_backends/__init__.py"] = b""
-    for file in sorted((backends / "services").rglob("*.py")):
-        found[f"simcore_backends/{file.relative_to(backends)}"] = file.read_bytes()
+    for folder in ("mqtt", "services"):
+        for file in sorted((backends / folder).rglob("*.py")):
+            found[f"simcore_backends/{file.relative_to(backends)}"] = file.read_bytes()
     return found
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -122,6 +124,28 @@ def test_the_host_of_a_service_is_all_there(folder: Path) -> None:
         "simcore_backends/services/onnx_inference/__init__.py",
     } <= found.keys()
     assert not any("docker" in name or "federation" in name for name in found)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "simcore.protocol.service_main",
+        "simcore_backends.mqtt",
+        "simcore_backends.mqtt.service",
+        "simcore_backends.services.echo",
+        "simcore_backends.services.mqtt_gateway",
+    ],
+)
+def test_what_hosts_a_service_needs_nothing_else(module: str, tmp_path: Path) -> None:
+    for name, data in images.runtime().items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import {module}"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 class Builder(Api):
