@@ -20,6 +20,9 @@ from .packets import Publish, Pubrel, Subscribe, Unsubscribe
 Request = Subscribe | Unsubscribe
 Numbered = Publish | Request
 
+_MOST = 60_000
+"""Messages under way at a time, so that numbers are left for requests."""
+
 
 @dataclass(slots=True)
 class _Pending:
@@ -39,22 +42,12 @@ class Sending:
     """
 
     def __init__(self, window: int) -> None:
-        self._window = window
+        self._window = min(window, _MOST)
         self._behind: deque[tuple[Publish, int]] = deque()
         self._requests: deque[tuple[Request, int]] = deque()
         self._pending: dict[int, _Pending] = {}
         self._messages = 0
         self._last = 0
-
-    @property
-    def waiting(self) -> int:
-        """How many messages wait until there is room in the window."""
-        return len(self._behind)
-
-    @property
-    def under_way(self) -> int:
-        """How many messages wait for an answer."""
-        return self._messages
 
     @property
     def asked(self) -> set[str]:

@@ -235,6 +235,10 @@ class Program:
 
     def _send(self, client: Client, *packets: Packet) -> list[Event]:
         data = b"".join(packet.encode() for packet in packets)
+        if self.random.random() < 0.02:
+            self.counts["packet with a wrong bit"] += 1
+            at, bit = self.random.randrange(len(data)), self.random.randrange(8)
+            data = data[:at] + bytes((data[at] ^ 1 << bit,)) + data[at + 1 :]
         if len(data) > 2 and self.random.random() < 0.1:
             self.counts["packet in parts"] += 1
             cut = self.random.randrange(1, len(data))

@@ -63,6 +63,7 @@ LEAST = {
     "refused": 100,
     "closed by the broker": 1000,
     "packet in parts": 1000,
+    "packet with a wrong bit": 300,
 }
 """How often each thing has to come to pass, in all programs of a test."""
 

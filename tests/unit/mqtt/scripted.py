@@ -92,4 +92,3 @@ def message(
 ) -> Publish:
     """A PUBLISH."""
     return Publish(topic, payload, qos, identifier=number, **flags)
-

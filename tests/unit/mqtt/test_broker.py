@@ -25,7 +25,15 @@ from simcore_backends.mqtt.packets import (
     Unsubscribe,
     Will,
 )
-from simcore_backends.mqtt.settings import MOSQUITTO_2_0_11, MOSQUITTO_2_0_21, Settings
+from simcore_backends.mqtt.settings import (
+    MOSQUITTO_2_0_11,
+    MOSQUITTO_2_0_21,
+    MOSQUITTO_2_1,
+    Dialect,
+    Settings,
+    configuration,
+    dialect_of,
+)
 
 
 @pytest.fixture
@@ -242,6 +250,21 @@ class TestPublishing:
         world.heard("ada")
         world.say("ada", Puback(1))
         assert world.heard("ada") == [message("a", b"%d" % n, 1, n) for n in (3, 4)]
+
+    def test_acknowledged_before_it_was_sent(self) -> None:
+        """What waits behind the window: since 2.1 that counts, or breaks the protocol."""
+        for dialect, left in ((MOSQUITTO_2_0_21, [2, 3]), (MOSQUITTO_2_1, [3])):
+            world = Scripted(Settings(window=1), dialect)
+            world.join("ada")
+            world.subscribe("ada", ("a", 2))
+            for number in (1, 2, 3):
+                world.say("ada", message("a", qos=1, number=number))
+            world.heard("ada")
+            world.say("ada", Puback(2), Puback(1))
+            found = world.heard("ada")
+            assert found[:1] == [message("a", qos=1, number=left[0])]
+        world.say("ada", message("a", qos=1, number=4), Pubcomp(4))
+        assert world.heard("ada")[-1] is None
 
     def test_more_with_qos_2_than_the_window(self) -> None:
         """Mosquitto acknowledges them, and does not pass them on."""
@@ -507,6 +530,31 @@ class TestSessions:
         assert world.heard("ada") == [Connack(session_present=True), Pubrel(1)]
         world.say("ada", Pubcomp(1), Pubrel(2), message("b", qos=2, number=3, dup=True))
         assert world.heard("ada") == [message("a", b"2", 2, number=2), Pubcomp(2), Pubrec(3)]
+
+
+class TestVersions:
+    @pytest.mark.parametrize(
+        ("version", "found"),
+        [
+            ("2.0.10", None),
+            ("2.0.11", MOSQUITTO_2_0_11),
+            ("2.0.12", MOSQUITTO_2_0_11),
+            ("2.0.18", None),
+            ("2.0.21", MOSQUITTO_2_0_21),
+            ("2.0.22", MOSQUITTO_2_0_21),
+            ("2.1.0", MOSQUITTO_2_1),
+            ("2.1.2", MOSQUITTO_2_1),
+        ],
+    )
+    def test_dialects(self, version: str, found: Dialect | None) -> None:
+        assert dialect_of(version) == found
+
+    def test_configuration_says_what_versions_would_decide_themselves(self) -> None:
+        lines = configuration(Settings(window=7, copies=True), "1883").splitlines()
+        assert {"listener 1883", "max_inflight_messages 7", "allow_duplicate_messages true"} <= {
+            *lines
+        }
+        assert "allow_duplicate_messages false" in configuration(Settings())
 
 
 class TestConnections:

@@ -336,6 +336,19 @@ def test_no_number_is_used_twice() -> None:
     assert sent(client.publish(0, "a", qos=1)[1]) == [Publish("a", qos=1, identifier=2)]
 
 
+def test_no_number_is_left() -> None:
+    """MQTT-2.3.1-2: messages leave some for requests, and wait; a request cannot."""
+    client = Client(HELLO, window=100_000)
+    up(client)
+    for _ in range(60_001):
+        _, actions = client.publish(0, "a", qos=1)
+    assert actions == []
+    for _ in range(5_535):
+        client.unsubscribe(0, "a")
+    with pytest.raises(Malformed, match="no packet identifier is free"):
+        client.unsubscribe(0, "a")
+
+
 class World:
     """Two clients, a broker, and connections between them that break at any moment.
 
