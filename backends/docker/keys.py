@@ -109,7 +109,7 @@ SCHEMA: Mapping[str, Any] = {
         "environment": {
             **SURROUNDINGS["environment"],
             "description": "Variables of its environment, beside those of the image. "
-            "PYTHONHASHSEED is 0 and PYTHONUNBUFFERED 1 unless they are set.",
+            "PYTHONHASHSEED is simcore's own or 0, PYTHONUNBUFFERED 1, unless they are set.",
         },
         "limits": LIMITS,
         "allow": {
@@ -134,7 +134,7 @@ SCHEMA: Mapping[str, Any] = {
                     "minItems": 1,
                     "items": {"type": "string", "description": "A word of the command."},
                     "description": "The program and its arguments, without a shell.",
-                    "examples": [["test", "-e", "/tmp/model-loaded"]],
+                    "examples": [["curl", "--fail", "http://localhost:8080/ready"]],
                 },
                 "interval": {
                     "type": "string",

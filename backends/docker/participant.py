@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -90,7 +91,7 @@ class ContainerLauncher:
     ) -> dict[str, Any]:
         options = self.options
         variables = {
-            "PYTHONHASHSEED": "0",
+            "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0"),  # `verify` sets two
             "PYTHONUNBUFFERED": "1",
             **options.get("environment", {}),
             **environment,

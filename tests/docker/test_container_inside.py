@@ -189,7 +189,7 @@ HARDENED: dict[str, Any] = {
     "outside": "ENETUNREACH",
     "host": "container",
     "secret": None,
-    "hash_seed": "0",
+    "hash_seed": os.environ.get("PYTHONHASHSEED", "0"),
     "own_variable": None,
     "docker": False,
     "directory": "/scenario",

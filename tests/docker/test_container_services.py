@@ -268,6 +268,16 @@ def test_results_tell_of_the_container(
     assert base_image in life["command"]
 
 
+def test_verify_finds_what_depends_on_the_order_of_a_set(project: Project, base_image: str) -> None:
+    project.write(
+        "services.py", SERVICES.replace('"price": price', '"price": list({"a", "b", "c"})')
+    )
+    run(project, *in_docker(f"image={base_image}"))
+    ended = project.simcore("verify", "run")
+    assert ended.code == 1, ended.err + ended.out
+    assert "service/1" in ended.out
+
+
 def test_verify_and_compare(project: Project, base_image: str) -> None:
     keys = in_docker(f"image={base_image}")
     run(project, *keys)
