@@ -303,11 +303,15 @@ class NetworkAnswers:
     decode = staticmethod(frames.done_decoder("network"))
 
     def advance(self, seq: int, until: int, messages: Sequence[Message]) -> bytes:
-        """The line of an ADVANCE, with all of the messages but what they contain."""
+        """The line of an ADVANCE."""
+        return encode(frames.NetworkAdvance(seq, until, self.enter(messages)))
+
+    def enter(self, messages: Sequence[Message]) -> list[NetworkInput]:
+        """Messages that are in the network from now on, with all but what they contain."""
         self._inside.update(message.id for message in messages)
         for message in messages:
             self._last[message.source] = message.number
-        found = [
+        return [
             NetworkInput(
                 message.entered,
                 message.id,
@@ -318,7 +322,6 @@ class NetworkAnswers:
             )
             for message in messages
         ]
-        return encode(frames.NetworkAdvance(seq, until, found))
 
     def read(self, frame: frames.NetworkDone, since: int, until: int) -> NetworkDone:
         """What a DONE says; see `Dialect.read`."""

@@ -70,6 +70,11 @@ class Recipe:
         return self.folder / "prebuilt" / (self.prebuilt or "none")
 
     @property
+    def is_kept(self) -> bool:
+        """Whether it is built already."""
+        return _is_whole(_cache() / _key(self) / self.product)
+
+    @property
     def remedy(self) -> str:
         """What to install to build it."""
         return REMEDY if self.language == "C" else REMEDY_CXX

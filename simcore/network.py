@@ -114,6 +114,9 @@ class Network(ABC):
     def cut(self, node: Node) -> None:  # noqa: B027 - most have nothing to do
         """Give up what a node that crashes now was still transmitting."""
 
+    def mend(self, node: Node) -> None:  # noqa: B027 - most have nothing to do
+        """A node that crashed starts again now."""
+
     def close(self) -> None:  # noqa: B027 - most have nothing to do
         """Let go of all messages at the end of the run."""
 

@@ -419,6 +419,7 @@ class Node:
         self._outages -= 1
         if self._outages == 0:
             self.down = False
+            self.federation.network.mend(self)
             self.start()
             self.federation.note_life(self)
 

@@ -1,0 +1,133 @@
+"""ns-3 as Python sees it: the functions of `native/participant.cc`, by way of ctypes.
+
+Standard library only. What is loaded is under ns-3's licence, GPL-2.0-only, and so is the process
+that loads it; simcore's own process never does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+NEVER = 2**64 - 1
+KINDS = {"p2p": 0, "csma": 1, "wifi": 2, "lrwpan": 3}
+FATES = ("delivered", "loss", "queue_full", "link_down", "node_down")
+_ROOM = 256
+
+
+class Outcome(ctypes.Structure):
+    """What became of a message."""
+
+    _fields_ = (
+        ("at", ctypes.c_uint64),
+        ("id", ctypes.c_uint64),
+        ("fate", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+    )
+
+
+class Settings(ctypes.Structure):
+    """The keys of a segment."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("standard", ctypes.c_char_p),
+        ("mode", ctypes.c_char_p),
+        ("rate", ctypes.c_uint64),
+        ("delay", ctypes.c_uint64),
+        ("queue", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        ("loss", ctypes.c_double),
+        ("bit_errors", ctypes.c_double),
+    )
+
+
+_U32, _U64, _I32, _I64 = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int32, ctypes.c_int64
+_TEXT, _REAL = ctypes.c_char_p, ctypes.c_double
+_FUNCTIONS = {
+    "sn_open": (None, _U32, _U64, _U64, _I32),
+    "sn_default": (_TEXT, _TEXT, _TEXT),
+    "sn_nodes": (None, _U32, _I32, ctypes.POINTER(_REAL), ctypes.POINTER(_I64)),
+    "sn_segment": (
+        _U32, _U32, _U32, _U32,
+        ctypes.POINTER(_U32), ctypes.POINTER(_I64), ctypes.POINTER(Settings),
+    ),
+    "sn_router": (None, _U32),
+    "sn_route": (None, _U32, _U32, _I64),
+    "sn_sockets": (None,),
+    "sn_warm_up": (None, _U64),
+    "sn_unassociated": (_I64,),
+    "sn_neighbours": (None, _U32, _U32),
+    "sn_begin": (None,),
+    "sn_send": (None, _U64, _U32, _U32, _U32, _U64, _I32),
+    "sn_advance": (_U64, _U64),
+    "sn_catch_up": (None, _U64),
+    "sn_next": (_U64,),
+    "sn_outcomes": (_U32, ctypes.POINTER(Outcome), _U32),
+    "sn_events": (_U64,),
+    "sn_disturb": (None, _U64, _U32, _U32, _I32, _REAL),
+    "sn_node_down": (None, _U64, _U32, _I32),
+    "sn_link": (None, _U64, _U32, _U64, _U64),
+    "sn_pcap": (None, _U32, _TEXT),
+    "sn_flow_monitor": (None,),
+    "sn_report": (_I32, _U64, _TEXT, _TEXT),
+    "sn_close": (None,),
+}  # fmt: skip
+
+
+class Binding:
+    """The library, loaded.
+
+    Args:
+        file: the library.
+    """
+
+    def __init__(self, file: str) -> None:
+        # Global, so that bindings that are loaded later find the same ns-3.
+        self.library = ctypes.CDLL(file, mode=ctypes.RTLD_GLOBAL)
+        for name, (result, *arguments) in _FUNCTIONS.items():
+            function = getattr(self.library, name)
+            function.restype = result
+            function.argtypes = arguments
+        self.advance = self.library.sn_advance
+        self.send = self.library.sn_send
+        self.next = self.library.sn_next
+        self._outcomes = (Outcome * _ROOM)()
+
+    def outcomes(self) -> list[tuple[int, int, str]]:
+        """What became of messages since the last call: number, time (ns), fate."""
+        found: list[tuple[int, int, str]] = []
+        room = self._outcomes
+        count = _ROOM
+        while count == _ROOM:
+            count = self.library.sn_outcomes(room, _ROOM)
+            found += [(room[i].id, room[i].at, FATES[room[i].fate]) for i in range(count)]
+        return found
+
+    def default(self, name: str, value: str) -> str | None:
+        """Set the default of an attribute; what is wrong with it, or None."""
+        problem = self.library.sn_default(name.encode(), value.encode())
+        return None if problem is None else problem.decode()
+
+    def nodes(
+        self, ipv6: bool, positions: Sequence[Sequence[float]], streams: Sequence[int]
+    ) -> None:
+        """Make nodes at places (m), with numbers for their random streams."""
+        flat = [float(value) for place in positions for value in place]
+        self.library.sn_nodes(
+            len(streams), ipv6, (_REAL * len(flat))(*flat), (_I64 * len(streams))(*streams)
+        )
+
+    def segment(
+        self, number: int, kind: str, nodes: Sequence[int], streams: Sequence[int], keys: Settings
+    ) -> int:
+        """Join nodes; the number of the first of their devices."""
+        first: int = self.library.sn_segment(
+            number,
+            KINDS[kind],
+            len(nodes),
+            (_U32 * len(nodes))(*nodes),
+            (_I64 * len(streams))(*streams),
+            ctypes.byref(keys),
+        )
+        return first

@@ -1,0 +1,77 @@
+"""The program that simcore starts for a network of ns-3: a network participant.
+
+It speaks the protocol as any other does. An input with content is no message but something that
+simcore wants done: a fault, a stretch of time to catch up with, the figures at the end.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from simcore.protocol.peer import Message, Peer, serve
+
+from .binding import NEVER, Binding
+from .building import Built, Impossible
+
+
+class Network:
+    """ns-3, advanced by simcore."""
+
+    kind = "network"
+
+    def start(self, peer: Peer) -> int | None:
+        """Build the network; nothing happens in it until a message enters."""
+        self._ns3 = Binding(peer.config["library"])
+        try:
+            self._built = Built(self._ns3, peer.config, peer.seed, peer.nodes)
+        except Impossible as error:
+            peer.fail(str(error))
+            sys.exit(1)
+        self._ids: dict[int, str] = {}
+        self._count = 0
+        return None
+
+    def advance(self, peer: Peer, until: int, inputs: list[Message]) -> int | None:
+        """Let messages in, go on to the first delivery, and tell what became of which."""
+        ns3 = self._ns3
+        for message in inputs:
+            if (action := message.payload) is not None:
+                self._act(message.at, action)
+                continue
+            self._count += 1
+            self._ids[self._count] = message.id
+            node, device, stream = self._built.way(message.source, message.destination)
+            ns3.send(message.at, node, device, message.size, self._count, stream)
+        ns3.advance(until)
+        for number, at, fate in ns3.outcomes():
+            peer.settle(self._ids.pop(number), at, fate)
+        following: int = ns3.next()
+        return None if following == NEVER else following
+
+    def _act(self, at: int, action: dict[str, Any]) -> None:
+        library, built = self._ns3.library, self._built
+        what = action["do"]
+        if what == "catch_up":
+            library.sn_catch_up(at + 1)
+        elif what == "disturb":
+            segment, source, destination = action["link"]
+            library.sn_disturb(
+                at,
+                built.device(segment, source),
+                built.device(segment, destination),
+                action["down"],
+                action["through"],
+            )
+        elif what == "change":
+            segment, node = action["device"]
+            library.sn_link(at, built.device(segment, node), action["rate"], action["delay"])
+        elif what == "node":
+            library.sn_node_down(at, action["node"], action["down"])
+        elif what == "report":
+            library.sn_report(at + 1, action["file"].encode(), action["flows"].encode())
+            library.sn_close()
+
+
+if __name__ == "__main__":
+    serve(Network())

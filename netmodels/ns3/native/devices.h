@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The devices of the network, what they count, and what is lost between them.
+//
+// Losses by chance and faults act where a frame is received: an error model at each device looks at
+// who sent the frame. So a fault may concern one pair of a shared medium, and a node that is down
+// neither hears nor is heard. Frames for others are nobody's loss, and cost no random number.
+#ifndef SIMCORE_NS3_DEVICES_H
+#define SIMCORE_NS3_DEVICES_H
+
+#include "messages.h"
+
+#include "ns3/csma-module.h"
+#include "ns3/lr-wpan-module.h"
+#include "ns3/point-to-point-module.h"
+#include "ns3/wifi-module.h"
+
+#include <cmath>
+
+namespace simcore
+{
+
+enum Kind : uint32_t
+{
+    P2P = 0,
+    CSMA = 1,
+    WIFI = 2,
+    LRWPAN = 3,
+    OTHER = 4,
+};
+
+/// What a device did; as the rows of simcore's table `link`.
+struct Counters
+{
+    uint64_t entered = 0;
+    uint64_t bytes = 0;
+    uint64_t loss = 0;
+    uint64_t queueFull = 0;
+    uint64_t linkDown = 0;
+    uint64_t busy = 0;        ///< ns
+    uint64_t transmitting = NEVER; ///< since when (ns), if it is
+    uint64_t waiting = 0;     ///< packets that wait now
+    uint64_t longest = 0;     ///< most that waited
+    uint64_t area = 0;        ///< packets times ns
+    uint64_t since = 0;       ///< when `waiting` changed last, ns
+
+    void Queue(uint64_t length, uint64_t now)
+    {
+        area += waiting * (now - since);
+        since = now;
+        waiting = length;
+        longest = std::max(longest, length);
+    }
+};
+
+/// What faults do to frames from one device to another.
+struct Disturbance
+{
+    uint32_t down = 0;          ///< faults that have it down
+    double through = 1.0;       ///< probability that a frame survives the others
+};
+
+class LinkErrors;
+
+struct Device
+{
+    uint32_t index;
+    uint32_t node;
+    uint32_t segment;
+    Kind kind;
+    ns3::Ptr<ns3::NetDevice> link;    ///< that frames go through
+    ns3::Ptr<ns3::NetDevice> network; ///< that has the addresses; differs for 6LoWPAN
+    ns3::Ptr<LinkErrors> errors;
+    Counters counters;
+    bool off = false;
+};
+
+struct World
+{
+    ns3::NodeContainer nodes;
+    std::vector<Device> devices;
+    std::vector<uint32_t> nodeDown;
+    uint32_t disturbances = 0; ///< faults that are on: without any, frames are not looked at
+    bool ipv6 = false;
+    std::vector<std::map<ns3::Address, uint32_t>> byAddress; ///< devices, by segment
+};
+
+inline World&
+TheWorld()
+{
+    static World world;
+    return world;
+}
+
+class LinkErrors : public ns3::ErrorModel
+{
+  public:
+    static ns3::TypeId GetTypeId()
+    {
+        static ns3::TypeId type = ns3::TypeId("simcore::LinkErrors")
+                                      .SetParent<ns3::ErrorModel>()
+                                      .AddConstructor<LinkErrors>();
+        return type;
+    }
+
+    uint32_t device = 0;
+    double loss = 0.0;      ///< of a frame
+    double bitErrors = 0.0; ///< of a bit
+    std::map<uint32_t, Disturbance> from;
+    ns3::Ptr<ns3::UniformRandomVariable> random = ns3::CreateObject<ns3::UniformRandomVariable>();
+
+  private:
+    bool DoCorrupt(ns3::Ptr<ns3::Packet> frame) override
+    {
+        World& world = TheWorld();
+        if (loss == 0.0 && bitErrors == 0.0 && world.disturbances == 0)
+        {
+            return false;
+        }
+        Device& own = world.devices[device];
+        int64_t sender = -1;
+        bool forUs = true;
+        Ends(own, frame, sender, forUs);
+        if (!forUs)
+        {
+            return false;
+        }
+        if (world.nodeDown[own.node] != 0)
+        {
+            return Lost(own, sender, "node_down", NODE_DOWN, frame);
+        }
+        double through = 1.0;
+        if (sender >= 0)
+        {
+            if (world.nodeDown[world.devices[sender].node] != 0)
+            {
+                return Lost(own, sender, "node_down", NODE_DOWN, frame);
+            }
+            auto found = from.find(static_cast<uint32_t>(sender));
+            if (found != from.end())
+            {
+                if (found->second.down != 0)
+                {
+                    return Lost(own, sender, "link_down", LINK_DOWN, frame);
+                }
+                through = found->second.through;
+            }
+        }
+        through *= 1.0 - loss;
+        if (bitErrors > 0.0)
+        {
+            through *= std::pow(1.0 - bitErrors, 8.0 * frame->GetSize());
+        }
+        if (through < 1.0 && random->GetValue() >= through)
+        {
+            return Lost(own, sender, "error", LOSS, frame);
+        }
+        return false;
+    }
+
+    void DoReset() override
+    {
+    }
+
+    /// Who sent a frame (-1: it does not say), and whether it is for this device.
+    void Ends(const Device& own, ns3::Ptr<const ns3::Packet> frame, int64_t& sender, bool& forUs)
+    {
+        World& world = TheWorld();
+        ns3::Address source;
+        ns3::Address destination;
+        if (own.kind == P2P)
+        {
+            auto channel = own.link->GetChannel();
+            uint32_t other = channel->GetDevice(0) == own.link ? 1 : 0;
+            source = channel->GetDevice(other)->GetAddress();
+            destination = own.link->GetAddress();
+        }
+        else if (own.kind == CSMA)
+        {
+            ns3::EthernetHeader header(false);
+            frame->PeekHeader(header);
+            source = header.GetSource();
+            destination = header.GetDestination();
+        }
+        else if (own.kind == WIFI)
+        {
+            ns3::WifiMacHeader header;
+            frame->PeekHeader(header);
+            destination = header.GetAddr1();
+            if (!header.IsAck() && !header.IsCts())
+            {
+                source = header.GetAddr2();
+            }
+        }
+        else
+        {
+            ns3::lrwpan::LrWpanMacHeader header;
+            frame->PeekHeader(header);
+            destination = ns3::lrwpan::LrWpanMacHeader::SHORTADDR == header.GetDstAddrMode()
+                              ? ns3::Address(header.GetShortDstAddr())
+                              : ns3::Address();
+            if (header.GetSrcAddrMode() == ns3::lrwpan::LrWpanMacHeader::SHORTADDR)
+            {
+                source = header.GetShortSrcAddr();
+            }
+        }
+        auto& known = world.byAddress[own.segment];
+        auto found = known.find(source);
+        sender = found == known.end() ? -1 : static_cast<int64_t>(found->second);
+        auto receiver = known.find(destination);
+        forUs = receiver == known.end() || receiver->second == device; // else of a group
+    }
+
+    bool Lost(const Device& own,
+              int64_t sender,
+              const char* cause,
+              Fate fate,
+              ns3::Ptr<const ns3::Packet> frame)
+    {
+        World& world = TheWorld();
+        bool final = own.kind == P2P || own.kind == CSMA;
+        if (sender >= 0 && final)
+        {
+            Counters& counters = world.devices[sender].counters;
+            (fate == LOSS ? counters.loss : counters.linkDown)++;
+        }
+        TheLedger().Drop(own.node, cause, fate, frame, final);
+        return true;
+    }
+};
+
+} // namespace simcore
+
+#endif

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Faults while ns-3 runs, each an event at its time.
+//
+// A pair of devices is disturbed where frames are received; see devices.h. A node that is down is
+// switched off as far as ns-3 can: Wi-Fi radios go off and stations look for their access point
+// afterwards, csma devices leave the cable. IP interfaces stay up: an IPv6 interface that went down
+// does not find its neighbours again.
+#ifndef SIMCORE_NS3_FAULTS_H
+#define SIMCORE_NS3_FAULTS_H
+
+#include "traffic.h"
+
+namespace simcore
+{
+
+template <typename Function, typename... Values>
+void
+ScheduleFault(uint64_t at, Function function, Values... values)
+{
+    ns3::Time delay = ns3::NanoSeconds(at + TheLedger().warmUp) - ns3::Simulator::Now();
+    ns3::Simulator::ScheduleWithContext(0xffffffff, delay, function, values...);
+}
+
+/// Frames from one device to another: `down` is added to the faults that have them all lost,
+/// `through` multiplies the probability of those that get through.
+inline void
+DisturbPair(uint32_t from, uint32_t to, int32_t down, double through)
+{
+    World& world = TheWorld();
+    Disturbance& found = world.devices[to].errors->from[from];
+    found.down += down;
+    found.through = through;
+    world.disturbances = 1; // from now on, frames are looked at
+}
+
+inline void
+ChangeNode(uint32_t node, int32_t down)
+{
+    World& world = TheWorld();
+    world.disturbances = 1;
+    world.nodeDown[node] = down;
+    bool off = down != 0;
+    for (Device& device : world.devices)
+    {
+        if (device.node != node || device.off == off)
+        {
+            continue;
+        }
+        device.off = off;
+        if (auto wifi = ns3::DynamicCast<ns3::WifiNetDevice>(device.link))
+        {
+            off ? wifi->GetPhy()->SetOffMode() : wifi->GetPhy()->ResumeFromOff();
+        }
+        else if (auto csma = ns3::DynamicCast<ns3::CsmaNetDevice>(device.link))
+        {
+            auto channel = ns3::DynamicCast<ns3::CsmaChannel>(csma->GetChannel());
+            off ? channel->Detach(csma) : channel->Reattach(csma);
+        }
+    }
+}
+
+/// Change the rate (bit/s) of a p2p device and the delay (ns) of its channel.
+inline void
+ChangeLink(uint32_t device, uint64_t rate, uint64_t delay)
+{
+    ns3::Ptr<ns3::NetDevice> link = TheWorld().devices[device].link;
+    link->SetAttribute("DataRate", ns3::DataRateValue(ns3::DataRate(rate)));
+    link->GetChannel()->SetAttribute("Delay", ns3::TimeValue(ns3::NanoSeconds(delay)));
+}
+
+} // namespace simcore
+
+#endif

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// ns-3 for simcore: what the Python child calls, by way of ctypes.
+//
+// The one file that is compiled. It is linked with ns-3, so its licence is ns-3's, and it is loaded
+// by a process of its own. Functions that can be refused return a text, or null.
+#include "faults.h"
+#include "outputs.h"
+
+using namespace simcore;
+
+extern "C"
+{
+/// Begin: before any node is made. `native`: with ns-3's own simulator, for comparison.
+void
+sn_open(uint32_t seed, uint64_t run, uint64_t patience, int native)
+{
+    ns3::Time::SetResolution(ns3::Time::NS);
+    ns3::RngSeedManager::SetSeed(seed);
+    ns3::RngSeedManager::SetRun(run);
+    // Addresses are given by hand, so there is nothing to find out about them.
+    ns3::Config::SetDefault("ns3::Icmpv6L4Protocol::DAD", ns3::BooleanValue(false));
+    ns3::Config::SetDefault("ns3::Icmpv6L4Protocol::RsMaxRetransmissionCount",
+                            ns3::UintegerValue(1));
+    TheLedger().patience = patience;
+    if (native == 0)
+    {
+        auto fence = ns3::CreateObject<FenceSimulator>();
+        TheLedger().fence = fence;
+        ns3::Simulator::SetImplementation(fence);
+    }
+}
+
+/// Set the default of an attribute, as `ns3::TcpSocket::SegmentSize`; what is wrong, or null.
+const char*
+sn_default(const char* name, const char* value)
+{
+    static std::string problem;
+    problem = DefaultProblem(name, value);
+    return problem.empty() ? nullptr : problem.c_str();
+}
+
+void
+sn_nodes(uint32_t count, int ipv6, const double* positions, const int64_t* streams)
+{
+    World& world = TheWorld();
+    world.ipv6 = ipv6 != 0;
+    world.nodeDown.resize(count);
+    world.nodes.Create(count);
+    for (uint32_t i = 0; i < count; i++)
+    {
+        auto place = ns3::CreateObject<ns3::ConstantPositionMobilityModel>();
+        place->SetPosition({positions[3 * i], positions[3 * i + 1], positions[3 * i + 2]});
+        world.nodes.Get(i)->AggregateObject(place);
+    }
+    InstallStack(world.nodes, world.ipv6, std::vector<int64_t>(streams, streams + count));
+}
+
+uint32_t
+sn_segment(uint32_t segment,
+           uint32_t kind,
+           uint32_t count,
+           const uint32_t* nodes,
+           const int64_t* streams,
+           const Settings* settings)
+{
+    uint32_t first = AddSegment(segment,
+                                static_cast<Kind>(kind),
+                                std::vector<uint32_t>(nodes, nodes + count),
+                                std::vector<int64_t>(streams, streams + count),
+                                *settings);
+    AssignAddresses(first, count);
+    return first;
+}
+
+void
+sn_router(uint32_t node)
+{
+    MakeRouter(node);
+}
+
+void
+sn_route(uint32_t out, uint32_t via, int64_t member)
+{
+    AddRoute(out, via, member);
+}
+
+/// Open the sockets and connect what watches; the last step of building.
+void
+sn_sockets()
+{
+    WatchIp();
+    for (uint32_t i = 0; i < TheWorld().nodes.GetN(); i++)
+    {
+        OpenSocket(i);
+    }
+}
+
+/// Go on to a time (ns, exclusive), before virtual time begins.
+void
+sn_warm_up(uint64_t until)
+{
+    if (TheLedger().fence)
+    {
+        TheLedger().fence->RunUntil(until);
+        ns3::Simulator::Schedule(ns3::NanoSeconds(until) - ns3::Simulator::Now(), [] {});
+        TheLedger().fence->RunUntil(until + 1);
+    }
+    else
+    {
+        ns3::Simulator::Stop(ns3::NanoSeconds(until) - ns3::Simulator::Now());
+        ns3::Simulator::Run();
+    }
+}
+
+/// A node that is no station of its access point, or -1.
+int64_t
+sn_unassociated()
+{
+    for (const Device& device : TheWorld().devices)
+    {
+        auto wifi = ns3::DynamicCast<ns3::WifiNetDevice>(device.link);
+        auto station = wifi ? ns3::DynamicCast<ns3::StaWifiMac>(wifi->GetMac()) : nullptr;
+        if (station && !station->IsAssociated())
+        {
+            return device.node;
+        }
+    }
+    return -1;
+}
+
+void
+sn_neighbours(uint32_t first, uint32_t count)
+{
+    IntroduceNeighbours(first, count);
+}
+
+/// Virtual time 0 is now.
+void
+sn_begin()
+{
+    TheLedger().warmUp = ns3::Simulator::Now().GetNanoSeconds();
+    for (Device& device : TheWorld().devices)
+    {
+        uint64_t waiting = device.counters.waiting;
+        device.counters = Counters();
+        device.counters.waiting = device.counters.longest = waiting;
+    }
+    TheLedger().drops.clear();
+}
+
+/// Have a message enter at a virtual time (ns), which has not passed.
+void
+sn_send(uint64_t at, uint32_t node, uint32_t to, uint32_t size, uint64_t id, int stream)
+{
+    ns3::Time delay = ns3::NanoSeconds(at + TheLedger().warmUp) - ns3::Simulator::Now();
+    ns3::Simulator::ScheduleWithContext(node, delay, &Send, node, to, size, id, stream != 0);
+    TheLedger().coming++;
+}
+
+/// Go on to a virtual time (ns, exclusive), or to the end of the instant of the first delivery.
+/// Where it came.
+uint64_t
+sn_advance(uint64_t until)
+{
+    Ledger& ledger = TheLedger();
+    while (!ledger.Empty())
+    {
+        uint64_t deadline = ledger.Deadline();
+        uint64_t bound = std::min(until, deadline);
+        size_t known = ledger.outcomes.size();
+        if (ledger.fence->RunUntil(bound + ledger.warmUp))
+        {
+            for (size_t i = known; i < ledger.outcomes.size(); i++)
+            {
+                if (ledger.outcomes[i].fate == DELIVERED)
+                {
+                    return ledger.Now();
+                }
+            }
+        }
+        else if (deadline < until)
+        {
+            ledger.GiveUp();
+        }
+        else
+        {
+            break;
+        }
+    }
+    return until - 1;
+}
+
+/// Go on to a virtual time (ns, exclusive), whether messages are under way or not; none arrive.
+void
+sn_catch_up(uint64_t until)
+{
+    TheLedger().fence->RunUntil(until + TheLedger().warmUp);
+}
+
+/// When something happens next that a message may depend on (virtual ns), or 2^64 - 1.
+uint64_t
+sn_next()
+{
+    Ledger& ledger = TheLedger();
+    if (ledger.Empty())
+    {
+        return NEVER;
+    }
+    uint64_t next = ledger.fence->Next();
+    next = next == NEVER ? NEVER : next - ledger.warmUp;
+    return std::min(next, ledger.Deadline());
+}
+
+uint32_t
+sn_outcomes(Outcome* target, uint32_t room)
+{
+    std::vector<Outcome>& outcomes = TheLedger().outcomes;
+    auto count = static_cast<uint32_t>(std::min<size_t>(room, outcomes.size()));
+    std::copy_n(outcomes.begin(), count, target);
+    outcomes.erase(outcomes.begin(), outcomes.begin() + count);
+    return count;
+}
+
+uint64_t
+sn_events()
+{
+    return ns3::Simulator::GetEventCount();
+}
+
+// -- faults, at a virtual time (ns) that has not passed
+
+void
+sn_disturb(uint64_t at, uint32_t from, uint32_t to, int32_t down, double through)
+{
+    ScheduleFault(at, &DisturbPair, from, to, down, through);
+}
+
+void
+sn_node_down(uint64_t at, uint32_t node, int32_t down)
+{
+    ScheduleFault(at, &ChangeNode, node, down);
+}
+
+void
+sn_link(uint64_t at, uint32_t device, uint64_t rate, uint64_t delay)
+{
+    ScheduleFault(at, &ChangeLink, device, rate, delay);
+}
+
+// -- outputs
+
+void
+sn_pcap(uint32_t device, const char* file)
+{
+    StartPcap(device, file);
+}
+
+void
+sn_flow_monitor()
+{
+    StartFlowMonitor();
+}
+
+/// Write the figures of the run, as JSON, and FlowMonitor's if there is a name for them. What the
+/// last messages have left behind, as acknowledgements, has a second to pass.
+int
+sn_report(uint64_t end, const char* file, const char* flows)
+{
+    sn_catch_up(std::min(end, TheLedger().Now() + 1000000000));
+    return WriteReport(end, file, flows) ? 0 : -1;
+}
+
+void
+sn_close()
+{
+    ns3::Simulator::Destroy(); // flushes what is written
+}
+}

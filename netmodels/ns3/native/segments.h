@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Segments: what joins nodes. One function for each kind, and the traces of their devices.
+#ifndef SIMCORE_NS3_SEGMENTS_H
+#define SIMCORE_NS3_SEGMENTS_H
+
+#include "devices.h"
+
+#include "ns3/internet-module.h"
+#include "ns3/mobility-module.h"
+#include "ns3/sixlowpan-module.h"
+#include "ns3/spectrum-module.h"
+
+namespace simcore
+{
+
+/// The keys of a segment; what a kind does not have is 0.
+struct Settings
+{
+    const char* name;
+    const char* standard; ///< of Wi-Fi, as ns-3 names it
+    const char* mode;     ///< of Wi-Fi: one rate for all data; "": ns-3 chooses
+    uint64_t rate;        ///< bit/s
+    uint64_t delay;       ///< ns
+    uint32_t queue;       ///< packets; 0: as ns-3 has it
+    uint32_t reserved;
+    double loss;          ///< of a frame
+    double bitErrors;     ///< of a bit
+};
+
+// -- traces
+
+inline Counters&
+CountersOf(uint32_t device)
+{
+    return TheWorld().devices[device].counters;
+}
+
+inline void
+OnEntered(uint32_t device, ns3::Ptr<const ns3::Packet> packet)
+{
+    Counters& counters = CountersOf(device);
+    counters.entered++;
+    counters.bytes += packet->GetSize();
+}
+
+inline void
+OnQueue(uint32_t device, uint32_t, uint32_t length)
+{
+    CountersOf(device).Queue(length, TheLedger().Now());
+}
+
+inline void
+OnLrWpanEnqueue(uint32_t device, ns3::Ptr<const ns3::Packet> packet)
+{
+    OnEntered(device, packet);
+    Counters& counters = CountersOf(device);
+    counters.Queue(counters.waiting + 1, TheLedger().Now());
+}
+
+inline void
+OnLrWpanDequeue(uint32_t device, ns3::Ptr<const ns3::Packet>)
+{
+    Counters& counters = CountersOf(device);
+    counters.Queue(counters.waiting == 0 ? 0 : counters.waiting - 1, TheLedger().Now());
+}
+
+inline void
+OnTransmit(uint32_t device, ns3::Ptr<const ns3::Packet>)
+{
+    CountersOf(device).transmitting = TheLedger().Now();
+}
+
+inline void
+OnTransmitted(uint32_t device, ns3::Ptr<const ns3::Packet>)
+{
+    Counters& counters = CountersOf(device);
+    counters.busy += TheLedger().Now() - counters.transmitting;
+    counters.transmitting = NEVER;
+}
+
+inline void
+OnWifiState(uint32_t device, ns3::Time, ns3::Time duration, ns3::WifiPhyState state)
+{
+    if (state == ns3::WifiPhyState::TX)
+    {
+        CountersOf(device).busy += duration.GetNanoSeconds();
+    }
+}
+
+/// A packet that the queue of a wired device did not take, or that Wi-Fi's MAC turned down.
+inline void
+OnRefused(uint32_t device, ns3::Ptr<const ns3::Packet> packet)
+{
+    Device& own = TheWorld().devices[device];
+    bool full = own.kind != WIFI && !own.off;
+    (full ? own.counters.queueFull : own.counters.linkDown)++;
+    TheLedger().Drop(own.node,
+                     full ? "queue_full" : "not_connected",
+                     full ? QUEUE_FULL : LINK_DOWN,
+                     packet,
+                     true);
+}
+
+/// A frame that csma gave up after too many attempts.
+inline void
+OnCollisions(uint32_t device, ns3::Ptr<const ns3::Packet> packet)
+{
+    Device& own = TheWorld().devices[device];
+    own.counters.loss++;
+    TheLedger().Drop(own.node, "medium_busy", LOSS, packet, true);
+}
+
+inline void
+OnWifiDropped(uint32_t device, ns3::WifiMacDropReason reason, ns3::Ptr<const ns3::WifiMpdu> mpdu)
+{
+    Device& own = TheWorld().devices[device];
+    bool full = reason == ns3::WIFI_MAC_DROP_FAILED_ENQUEUE;
+    bool late = reason == ns3::WIFI_MAC_DROP_EXPIRED_LIFETIME;
+    uint64_t id;
+    if (FindMessage(mpdu->GetPacket(), id))
+    {
+        (full ? own.counters.queueFull : own.counters.loss)++;
+    }
+    // An acknowledgement that was lost looks the same as a frame that was: no verdict.
+    TheLedger().Drop(own.node,
+                     full ? "queue_full" : (late ? "waited_too_long" : "no_acknowledgement"),
+                     full ? QUEUE_FULL : LOSS,
+                     mpdu->GetPacket(),
+                     full);
+}
+
+inline void
+OnLrWpanDropped(uint32_t device, ns3::Ptr<const ns3::Packet> packet)
+{
+    Device& own = TheWorld().devices[device];
+    own.counters.loss++;
+    TheLedger().Drop(own.node, "no_acknowledgement", LOSS, packet, false);
+}
+
+inline void
+OnRadioDrop(uint32_t device, ns3::Ptr<const ns3::Packet> packet)
+{
+    TheLedger().Drop(TheWorld().devices[device].node, "not_received", LOSS, packet, false);
+}
+
+inline void
+OnWifiRadioDrop(uint32_t device, ns3::Ptr<const ns3::Packet> packet, ns3::WifiPhyRxfailureReason)
+{
+    OnRadioDrop(device, packet);
+}
+
+template <typename... Fixed, typename... Ts>
+void
+Connect(ns3::Ptr<ns3::Object> source, const char* name, void (*sink)(uint32_t, Ts...), uint32_t index)
+{
+    bool there = source->TraceConnectWithoutContext(name, ns3::MakeBoundCallback(sink, index));
+    NS_ABORT_MSG_IF(!there, "this ns-3 has no trace " << name);
+}
+
+template <typename Q>
+void
+WatchQueue(Q queue, uint32_t device, uint32_t size)
+{
+    if (size != 0)
+    {
+        queue->SetMaxSize(ns3::QueueSize(ns3::QueueSizeUnit::PACKETS, size));
+    }
+    Connect(queue, "PacketsInQueue", &OnQueue, device);
+}
+
+// -- devices
+
+inline uint32_t
+AddDevice(uint32_t segment,
+          Kind kind,
+          uint32_t node,
+          ns3::Ptr<ns3::NetDevice> link,
+          ns3::Ptr<ns3::NetDevice> network,
+          const Settings& settings,
+          int64_t stream)
+{
+    World& world = TheWorld();
+    auto index = static_cast<uint32_t>(world.devices.size());
+    auto errors = ns3::CreateObject<LinkErrors>();
+    errors->device = index;
+    errors->loss = settings.loss;
+    errors->bitErrors = settings.bitErrors;
+    errors->random->SetStream(stream);
+    world.devices.push_back({index, node, segment, kind, link, network, errors, {}, false});
+    world.byAddress.resize(segment + 1);
+    world.byAddress[segment][link->GetAddress()] = index;
+    if (auto p2p = ns3::DynamicCast<ns3::PointToPointNetDevice>(link))
+    {
+        p2p->SetReceiveErrorModel(errors);
+        WatchQueue(p2p->GetQueue(), index, settings.queue);
+        Connect(link, "MacTx", &OnEntered, index);
+        Connect(link, "MacTxDrop", &OnRefused, index);
+        Connect(link, "PhyTxBegin", &OnTransmit, index);
+        Connect(link, "PhyTxEnd", &OnTransmitted, index);
+    }
+    else if (auto csma = ns3::DynamicCast<ns3::CsmaNetDevice>(link))
+    {
+        csma->SetReceiveErrorModel(errors);
+        WatchQueue(csma->GetQueue(), index, settings.queue);
+        Connect(link, "MacTx", &OnEntered, index);
+        Connect(link, "MacTxDrop", &OnRefused, index);
+        Connect(link, "PhyTxBegin", &OnTransmit, index);
+        Connect(link, "PhyTxEnd", &OnTransmitted, index);
+        Connect(link, "PhyTxDrop", &OnCollisions, index);
+    }
+    else if (auto wifi = ns3::DynamicCast<ns3::WifiNetDevice>(link))
+    {
+        wifi->GetPhy()->SetPostReceptionErrorModel(errors);
+        auto queue = wifi->GetMac()->GetTxopQueue(
+            wifi->GetMac()->GetQosSupported() ? ns3::AC_BE : ns3::AC_BE_NQOS);
+        WatchQueue(queue, index, settings.queue);
+        Connect(wifi->GetMac(), "MacTx", &OnEntered, index);
+        Connect(wifi->GetMac(), "MacTxDrop", &OnRefused, index);
+        Connect(wifi->GetMac(), "DroppedMpdu", &OnWifiDropped, index);
+        Connect(wifi->GetPhy(), "PhyRxDrop", &OnWifiRadioDrop, index);
+        Connect(wifi->GetPhy()->GetState(), "State", &OnWifiState, index);
+    }
+    else if (auto lrwpan = ns3::DynamicCast<ns3::lrwpan::LrWpanNetDevice>(link))
+    {
+        world.byAddress[segment][lrwpan->GetMac()->GetShortAddress()] = index;
+        lrwpan->GetPhy()->SetPostReceptionErrorModel(errors);
+        Connect(lrwpan->GetMac(), "MacTxEnqueue", &OnLrWpanEnqueue, index);
+        Connect(lrwpan->GetMac(), "MacTxDequeue", &OnLrWpanDequeue, index);
+        Connect(lrwpan->GetMac(), "MacTxDrop", &OnLrWpanDropped, index);
+        Connect(lrwpan->GetPhy(), "PhyRxDrop", &OnRadioDrop, index);
+        Connect(lrwpan->GetPhy(), "PhyTxBegin", &OnTransmit, index);
+        Connect(lrwpan->GetPhy(), "PhyTxEnd", &OnTransmitted, index);
+    }
+    return index;
+}
+
+// -- the kinds; the first node of a wireless segment is its access point or coordinator
+
+inline ns3::NetDeviceContainer
+MakeP2p(const ns3::NodeContainer& nodes, const Settings& settings)
+{
+    ns3::PointToPointHelper helper;
+    helper.SetDeviceAttribute("DataRate", ns3::DataRateValue(ns3::DataRate(settings.rate)));
+    helper.SetChannelAttribute("Delay", ns3::TimeValue(ns3::NanoSeconds(settings.delay)));
+    return helper.Install(nodes.Get(0), nodes.Get(1));
+}
+
+inline ns3::NetDeviceContainer
+MakeCsma(const ns3::NodeContainer& nodes, const Settings& settings)
+{
+    ns3::CsmaHelper helper;
+    helper.SetChannelAttribute("DataRate", ns3::DataRateValue(ns3::DataRate(settings.rate)));
+    helper.SetChannelAttribute("Delay", ns3::TimeValue(ns3::NanoSeconds(settings.delay)));
+    return helper.Install(nodes);
+}
+
+inline ns3::NetDeviceContainer
+MakeWifi(const ns3::NodeContainer& nodes, const Settings& settings)
+{
+    ns3::WifiHelper wifi;
+    std::string standard = settings.standard;
+    wifi.SetStandard(standard == "802.11a"   ? ns3::WIFI_STANDARD_80211a
+                     : standard == "802.11b" ? ns3::WIFI_STANDARD_80211b
+                                             : ns3::WIFI_STANDARD_80211g);
+    std::string mode = settings.mode;
+    if (mode.empty())
+    {
+        wifi.SetRemoteStationManager("ns3::IdealWifiManager");
+    }
+    else
+    {
+        wifi.SetRemoteStationManager("ns3::ConstantRateWifiManager",
+                                     "DataMode", ns3::StringValue(mode),
+                                     "ControlMode", ns3::StringValue(mode));
+    }
+    ns3::YansWifiPhyHelper phy;
+    phy.SetChannel(ns3::YansWifiChannelHelper::Default().Create());
+    ns3::WifiMacHelper mac;
+    ns3::Ssid ssid(settings.name);
+    mac.SetType("ns3::ApWifiMac", "Ssid", ns3::SsidValue(ssid));
+    ns3::NetDeviceContainer devices = wifi.Install(phy, mac, nodes.Get(0));
+    mac.SetType("ns3::StaWifiMac", "Ssid", ns3::SsidValue(ssid), "ActiveProbing",
+                ns3::BooleanValue(false));
+    for (uint32_t i = 1; i < nodes.GetN(); i++)
+    {
+        devices.Add(wifi.Install(phy, mac, nodes.Get(i)));
+    }
+    return devices;
+}
+
+inline ns3::NetDeviceContainer
+MakeLrWpan(const ns3::NodeContainer& nodes, uint32_t segment)
+{
+    // Never deleted: its destructor would dispose of the channel, and nothing would arrive.
+    auto helper = new ns3::LrWpanHelper;
+    helper->AddPropagationLossModel("ns3::LogDistancePropagationLossModel");
+    helper->SetPropagationDelayModel("ns3::ConstantSpeedPropagationDelayModel");
+    ns3::NetDeviceContainer devices = helper->Install(nodes);
+    helper->CreateAssociatedPan(devices, static_cast<uint16_t>(segment + 1));
+    return devices;
+}
+
+/// Random numbers of a device: streams of its own, whichever other devices there are.
+inline void
+AssignStreams(Kind kind, ns3::Ptr<ns3::NetDevice> device, int64_t stream)
+{
+    ns3::NetDeviceContainer alone(device);
+    if (kind == CSMA)
+    {
+        ns3::CsmaHelper().AssignStreams(alone, stream);
+    }
+    else if (kind == WIFI)
+    {
+        ns3::WifiHelper::AssignStreams(alone, stream);
+    }
+    else if (kind == LRWPAN)
+    {
+        static auto helper = new ns3::LrWpanHelper; // see MakeLrWpan
+        helper->AssignStreams(alone, stream);
+    }
+}
+
+/// Join nodes; the number of the first of their devices, which stand in the order of the nodes.
+inline uint32_t
+AddSegment(uint32_t segment,
+           Kind kind,
+           const std::vector<uint32_t>& members,
+           const std::vector<int64_t>& streams,
+           const Settings& settings)
+{
+    World& world = TheWorld();
+    ns3::NodeContainer nodes;
+    for (uint32_t each : members)
+    {
+        nodes.Add(world.nodes.Get(each));
+    }
+    ns3::NetDeviceContainer links = kind == P2P    ? MakeP2p(nodes, settings)
+                                    : kind == CSMA ? MakeCsma(nodes, settings)
+                                    : kind == WIFI ? MakeWifi(nodes, settings)
+                                                   : MakeLrWpan(nodes, segment);
+    ns3::NetDeviceContainer network = links;
+    if (kind == LRWPAN)
+    {
+        network = ns3::SixLowPanHelper().Install(links);
+    }
+    auto first = static_cast<uint32_t>(world.devices.size());
+    for (uint32_t i = 0; i < members.size(); i++)
+    {
+        AddDevice(segment, kind, members[i], links.Get(i), network.Get(i), settings, streams[i]);
+        AssignStreams(kind, links.Get(i), streams[i] + 1);
+        if (kind == LRWPAN)
+        {
+            ns3::SixLowPanHelper().AssignStreams(ns3::NetDeviceContainer(network.Get(i)),
+                                                 streams[i] + 512);
+        }
+    }
+    return first;
+}
+
+} // namespace simcore
+
+#endif
