@@ -61,7 +61,9 @@ def test_engine_is_killed_in_the_middle_of_a_run(project: Project, private: Priv
     assert "Warnings" in ended.out
     log = (project.path / "run" / "logs" / "simcore.log").read_text()
     for node in ("sink", "other"):
-        assert re.search(rf" is left: .* docker rm -f simcore-\w+-\d+-{node} removes it$", log, re.M)
+        assert re.search(
+            rf" is left: .* docker rm -f simcore-\w+-\d+-{node} removes it$", log, re.M
+        )
     assert "Traceback" not in ended.err
     with closing(private.client()) as client:
         assert len(made_by_simcore(client)) == 2
