@@ -6,7 +6,6 @@ model does (`service: mqtt_broker`), and has the same digest.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from simcore.commands import LOG, SURROUNDINGS, check_surroundings, timeouts
 from simcore.errors import SimcoreError, UsageError
+from simcore.failure import Phase
 from simcore.hosting import host
 from simcore.node import Node
 from simcore.participant import Participant
@@ -27,10 +27,10 @@ from .. import service_keys
 from ..mqtt.broker import Broker
 from ..mqtt.mosquitto import Mosquitto as Engine
 from ..mqtt.service import MqttBroker, settings_of
-from ..mqtt.settings import configuration
+from ..mqtt.settings import DIALECTS, configuration, dialect_of
 from . import program
-from .participant import MosquittoParticipant
-from .program import IMAGE, BoxedMosquitto, Home, LocalMosquitto
+from .participant import LISTENING, MosquittoParticipant
+from .program import BoxedMosquitto, Home, LocalMosquitto
 
 if TYPE_CHECKING:
     from simcore.federation import Federation
@@ -40,12 +40,11 @@ if TYPE_CHECKING:
 
 BROKER = "mqtt_broker"
 """The service that is hosted; the node's `config` is its."""
-_NO_PROGRAM = (
-    "there is no Mosquitto on this machine: install it (Debian: apt install mosquitto), or name it "
-    "with 'program'"
-)
-
-_log = logging.getLogger("simcore.mosquitto")
+IMAGE = "eclipse-mosquitto:2"
+_IMAGE_VARIABLE = "SIMCORE_MOSQUITTO_IMAGE"
+_INSTALL = "install it (Debian: apt install mosquitto), or name it with 'program'"
+_NO_PROGRAM = f"there is no Mosquitto on this machine: {_INSTALL}"
+_NO_LIBRARY = "containers need a library that is not installed: pip install 'simcore[docker]'"
 
 
 class Mosquitto:
@@ -62,21 +61,21 @@ class Mosquitto:
                 "enum": ["auto", "container", "process"],
                 "default": "auto",
                 "description": "Where Mosquitto runs: in a container, as a process with this "
-                "machine's own, or in a container if there is a Docker Engine.",
+                "machine's own, or in a container if one can be had and else as a process.",
             },
             "image": {
                 "type": "string",
                 "pattern": r"^\S+$",
                 "errorMessage": "is the name of an image, as in eclipse-mosquitto:2",
                 "default": IMAGE,
-                "description": "An image with Mosquitto 2.0 in it. SIMCORE_MOSQUITTO_IMAGE in the "
-                "environment names another default.",
+                "description": "An image with Mosquitto 2.0 or newer and a shell in it. "
+                f"{_IMAGE_VARIABLE} in the environment names another default.",
             },
             "program": {
                 "type": "string",
                 "minLength": 1,
-                "description": "With `run: process`: the program, relative to the scenario if "
-                "there is a slash in it.",
+                "description": "The program of a process: a file, relative to the scenario, if "
+                "there is a slash in it; else it is looked for in PATH and where systems keep it.",
                 "examples": ["/usr/sbin/mosquitto"],
             },
             **{key: SURROUNDINGS[key] for key in ("log", "start_timeout", "timeout")},
@@ -88,26 +87,33 @@ class Mosquitto:
         service_keys.check_service({**value, "service": BROKER}, path, checker)
         check_surroundings(value, path, checker)
         run = value.get("run", "auto")
-        if run == "container" and find_spec("docker") is None:
-            checker.problem(
-                (*path, "run"),
-                "containers need a library that is not installed: pip install 'simcore[docker]'",
-            )
-        if run == "container" and "program" in value:
-            checker.problem((*path, "program"), "'program' has no effect in a container")
-        if run == "process":
-            if "image" in value:
-                checker.problem((*path, "image"), "'image' has no effect in a process")
-            if program.find(value.get("program"), checker.base) is None:
-                place = "program" if "program" in value else "run"
-                checker.problem((*path, place), _NO_PROGRAM)
+        for where, key in (("container", "program"), ("process", "image")):
+            if run == where and key in value:
+                checker.problem((*path, key), f"{key!r} has no effect with run: {run}")
+        library = find_spec("docker")
+        boxed = library is not None and library.origin is not None  # a folder is no library
+        if run == "container" and not boxed:
+            checker.problem((*path, "run"), _NO_LIBRARY)
+        if run == "container" or (run == "auto" and boxed and "program" not in value):
+            return
+        if program.find(value.get("program"), checker.base) is not None:
+            return
+        if "program" in value:
+            place = (*path, "program")
+            checker.problem(place, f"there is no such program: {value['program']!r}")
+        elif run == "process":
+            checker.problem((*path, "run"), _NO_PROGRAM)
+        else:
+            checker.problem((*path, "implementation"), f"{_NO_PROGRAM}; {_NO_LIBRARY}")
 
     def attach(self, federation: Federation, spec: NodeSpec) -> Node:
         """Make the node; its Mosquitto starts with all others, when everything is made."""
-        options = spec.options
-        patience = timeouts(options)
+        patience = timeouts(spec.options)
         text = configuration(settings_of(spec.config), f"0 {program.SOCKET}")
         start = _starter(federation, spec)
+
+        def judge(version: str) -> str | None:
+            return _judge(federation, spec, version)
 
         def make(life: int) -> Participant:
             home = Home.make(federation.outside, text)
@@ -120,57 +126,94 @@ class Mosquitto:
                 )  # fmt: skip
 
             return MosquittoParticipant(
-                federation, spec.name, start(home), home, service, life=life, **patience
-            )
+                federation, spec.name, start(home), home, service, judge,
+                advice=_advise, life=life, **patience,
+            )  # fmt: skip
 
         return host(federation, spec, make)
 
     def doctor(self) -> tuple[bool, str]:
-        """Needs a Docker Engine, or Mosquitto."""
+        """Needs Mosquitto, or a Docker Engine, which has a line of its own."""
         found = program.find(None, FilePath())
-        if found is not None:
-            try:
-                return True, f"{found}, {program.version(found)}"
-            except UsageError as error:
-                return False, str(error)
-        return False, f"{_NO_PROGRAM}; in a container it needs a Docker Engine, see backend docker"
+        if found is None:
+            return False, f"{_NO_PROGRAM}. With a Docker Engine it is not needed"
+        try:
+            return True, f"Mosquitto {program.version(found)}, {found}"
+        except UsageError as error:
+            return False, str(error)
 
 
 def _starter(federation: Federation, spec: NodeSpec) -> Callable[[Home], Launcher]:
     """What starts a Mosquitto in its folder: a container, or a process."""
-    options, base = spec.options, federation.scenario.base
-    run, outside = options.get("run", "auto"), federation.outside
-    log_cap = size(options.get("log", LOG))
-    found = None if run == "container" else program.find(options.get("program"), base)
-    if run != "process":
-        try:
-            return _boxed(federation, spec, log_cap)
-        except SimcoreError as error:
-            if found is None:
-                raise
-            _log.info("no container for %s: %s", spec.name, error)
+    run = spec.options.get("run", "auto")
+    if run == "process":
+        return _local(federation, spec)
+    try:
+        return _boxed(federation, spec)
+    except SimcoreError as error:
+        if run == "container":
+            raise
+        found = program.find(spec.options.get("program"), federation.scenario.base)
+        if found is None:
+            raise UsageError(
+                f"{spec.name}: there is no Mosquitto on this machine, and none in a container: "
+                f"{error}. Or {_INSTALL}; or take the model: service: {BROKER}"
+            ) from None
+        federation.say(f"{spec.name}: no container for Mosquitto: {error}")
+        return _local(federation, spec)
+
+
+def _local(federation: Federation, spec: NodeSpec) -> Callable[[Home], Launcher]:
+    """What starts this machine's Mosquitto."""
+    outside, cap = federation.outside, size(spec.options.get("log", LOG))
+    found = program.find(spec.options.get("program"), federation.scenario.base)
     if found is None:
-        raise UsageError(_NO_PROGRAM)
+        raise UsageError(f"{spec.name}: {_NO_PROGRAM}")
     version = program.version(found)
-    federation.note_part("mosquitto", version)
     federation.say(f"{spec.name}: Mosquitto {version}, {found}")
-    return lambda home: LocalMosquitto(outside, spec.name, found, home, log_cap)
+    return lambda home: LocalMosquitto(outside, spec.name, found, home, cap)
 
 
-def _boxed(federation: Federation, spec: NodeSpec, log_cap: int) -> Callable[[Home], Launcher]:
+def _boxed(federation: Federation, spec: NodeSpec) -> Callable[[Home], Launcher]:
     """What starts a Mosquitto in a container."""
     from ..docker import images
     from ..docker.fleet import Fleet
 
-    options = spec.options
+    options, cap = spec.options, size(spec.options.get("log", LOG))
     fleet = federation.outside.one(Fleet)
-    name = options.get("image") or os.environ.get("SIMCORE_MOSQUITTO_IMAGE") or IMAGE
+    name = options.get("image") or os.environ.get(_IMAGE_VARIABLE) or IMAGE
     image = fleet.image_of(spec.group, lambda: images.named(fleet.engine, name, federation.say))
     if fleet.transport("auto", image) != "shared":
         raise UsageError(
-            f"{spec.name}: Mosquitto in a container is reached over a Unix socket, which the "
-            f"Docker Engine at {fleet.engine.address} does not share with this machine: say "
-            "run: process"
+            "Mosquitto in a container is reached over a Unix socket, which the Docker Engine at "
+            f"{fleet.engine.address} does not share with this machine: say run: process"
         )
     federation.note_part(f"image of {spec.group}", image.id)
-    return lambda home: BoxedMosquitto(fleet, spec.name, image, home, log_cap)
+    federation.say(f"{spec.name}: Mosquitto of the image {name}, in a container")
+    return lambda home: BoxedMosquitto(fleet, spec.name, image, home, cap)
+
+
+def _judge(federation: Federation, spec: NodeSpec, version: str) -> str | None:
+    """Take note of the Mosquitto that takes part; what is wrong with it, if anything is."""
+    federation.note_part(f"mosquitto of {spec.group}", version)
+    found, wanted = dialect_of(version), spec.config.get("version")
+    if wanted is not None and found != DIALECTS[wanted]:
+        return (
+            f"is Mosquitto {version}, and its config asks for one like {wanted}: take another "
+            "program or image, or leave 'version' out"
+        )
+    if found is None:
+        federation.say(
+            f"{spec.name}: Mosquitto {version} is none that service: {BROKER} models; "
+            "runs with the two may differ"
+        )
+    return None
+
+
+def _advise(phase: Phase, rule: str) -> str | None:
+    if phase is LISTENING and rule == "process-ended":
+        return (
+            "it has to be Mosquitto 2.0 or newer; an image has to have mosquitto in its PATH, and "
+            "a shell"
+        )
+    return None

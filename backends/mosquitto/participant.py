@@ -10,25 +10,29 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from simcore.failure import ANSWERING, CONNECTING, ENDING, Exchange
+from simcore.failure import ANSWERING, ENDING, Exchange, Phase
 from simcore.launch import LaunchError
 from simcore.message import Message
+from simcore.participant import InProcess
 from simcore.protocol.service import Done
 from simcore.remote import Remote
 
-from ..mqtt.errors import BrokerError
+from ..mqtt.errors import BrokerError, Unanswered
 from ..mqtt.mosquitto import Mosquitto
-from .program import Home
+from .program import Home, said_version
 
 if TYPE_CHECKING:
     from simcore.federation import Federation
     from simcore.participant import Advancing
     from simcore.programs import Launcher
 
+LISTENING = Phase("to listen", "it listened")
 _PAUSE = 0.005
 """Seconds between two looks whether it listens."""
+_DYING = 1.0
+"""Seconds that the end of a program may take to be known once its connections are closed."""
 
 
 class MosquittoParticipant(Remote):
@@ -40,9 +44,11 @@ class MosquittoParticipant(Remote):
         launcher: starts the program.
         home: where it listens.
         service: makes the broker on virtual time, once there is a Mosquitto to ask.
+        judge: is told the version of Mosquitto; says what is wrong with it, if anything is.
+        advice: what its user may do when it fails; see `Remote`.
         life: number of this life, from 1.
         start_timeout: seconds of wall time until it must listen.
-        timeout: seconds of wall time that it may take to answer, and to end.
+        timeout: seconds of wall time that it may take to answer.
     """
 
     def __init__(
@@ -52,25 +58,32 @@ class MosquittoParticipant(Remote):
         launcher: Launcher,
         home: Home,
         service: Callable[[Mosquitto], Advancing],
+        judge: Callable[[str], str | None],
         *,
+        advice: Callable[[Phase, str], str | None],
         life: int,
         start_timeout: float,
         timeout: float,
     ) -> None:
         super().__init__(
             federation, name, [name], launcher,
-            life=life, start_timeout=start_timeout, timeout=timeout,
+            advice=advice, life=life, start_timeout=start_timeout, timeout=timeout,
         )  # fmt: skip
         self._home = home
-        self._service = service
-        self._patience = start_timeout
+        self._judge = judge
         self._engine: Mosquitto | None = None
-        self._broker: Advancing | None = None
+        self._broker = InProcess(name, lambda: service(self._connected()))
         self._inputs: Sequence[Message] = ()
-        self._count = 0
+
+    # -- starting
 
     def launch(self) -> None:
-        """Start the program."""
+        """Start the program; it comes to listen while others start.
+
+        Raises:
+            ParticipantError: it cannot be started.
+        """
+        self.phase = LISTENING
         self.outside.enter(self)
         try:
             self.running = self.launcher.launch({}, None)
@@ -78,24 +91,29 @@ class MosquittoParticipant(Remote):
             self._fail("start", f"{self.name} cannot be started: {error}")
 
     def ready(self, now: int) -> int | None:
-        """Wait until Mosquitto listens; the broker is advanced at once.
+        """Wait until Mosquitto listens, and connect to it; see `Participant.ready`.
 
         Raises:
-            ParticipantError: it does not, in time or at all.
+            ParticipantError: it does not listen, in time or at all, or is not the one wanted.
         """
-        self.phase = CONNECTING
-        deadline = time.monotonic() + self._patience
-        while not self._listens():
+        deadline = time.monotonic() + self._start_timeout
+        version = None
+        while version is None or not self._listens():
             self.federation.check_stop()
             self._look(time.monotonic() > deadline)
             time.sleep(_PAUSE)
+            version = version or said_version(self.outside.log_of(self.name))
+        wrong = self._judge(version)
+        if wrong is not None:
+            self._fail("version", f"{self.name} {wrong}")
         try:
-            self._engine = Mosquitto(str(self._home.socket), patience=self._timeout)
+            self._engine = Mosquitto(
+                str(self._home.socket), patience=self._timeout, idle=self.federation.check_stop
+            )
         except BrokerError as error:
-            self._fail("broker", f"{self.name}: {error}")
-        self._broker = self._service(self._engine)
+            self._explain(error)
         self.outside.note_ready(self)
-        return now
+        return self._broker.ready(now)
 
     def _listens(self) -> bool:
         with socket.socket(socket.AF_UNIX) as sock:
@@ -111,18 +129,25 @@ class MosquittoParticipant(Remote):
         assert running is not None
         try:
             if running.status().ended:
-                self._fail("process-ended", f"{self.name} {running.describe()} before it listened")
+                what = f"{self.name} {running.describe()} before {self.phase.before}"
+                self._fail("process-ended", what)
         except LaunchError as error:
             self._fail("start", f"{self.name} cannot be started: {error}")
         if late:
-            self._fail("deadline", f"{self.name} did not listen within {self._patience:g} s")
+            self._fail("deadline", f"{self.name} did not listen within {self._start_timeout:g} s")
+
+    def _connected(self) -> Mosquitto:
+        assert self._engine is not None
+        return self._engine
+
+    # -- the exchange
 
     def begin(self, until: int, inputs: Sequence[Message]) -> None:
         """Note what is asked for; see `Participant.begin`."""
-        self._inputs = inputs
-        self._count += 1
+        self._seq += 1
         now = self.federation.calendar.now
-        self.exchange = Exchange(self._count, now, until, inputs, time.perf_counter_ns())
+        self.exchange = Exchange(self._seq, now, until, inputs, time.perf_counter_ns())
+        self._broker.begin(until, inputs)
 
     def finish(self) -> Done:
         """Have Mosquitto do it; see `Participant.finish`.
@@ -130,26 +155,16 @@ class MosquittoParticipant(Remote):
         Raises:
             ParticipantError: it has died, hangs, or talks nonsense.
         """
-        exchange, broker = self.exchange, self._broker
-        assert exchange is not None and broker is not None
+        exchange = self.exchange
+        assert exchange is not None
         self.phase = ANSWERING
         awaited = time.perf_counter_ns()
-        inputs, self._inputs = self._inputs, ()
         try:
-            done = broker.advance(exchange.until, inputs)
+            done = self._broker.finish()
         except BrokerError as error:
-            running = self.running
-            assert running is not None
-            running.wait(0.2)  # the kernel closes its connections before it can be waited for
-            ended = running.status().ended
-            what = f"{self.name} {running.describe()} before it answered" if ended else str(error)
-            self._fail("process-ended" if ended else "broker", what)
+            self._explain(error)
         self.last, self.exchange = exchange, None
-        exchange.outputs, exchange.inputs = len(done.outputs), ()
-        self._note(exchange, len(inputs), awaited)
-        return done
-
-    def _note(self, exchange: Exchange, given: int, awaited: int) -> None:
+        given, exchange.outputs, exchange.inputs = len(exchange.inputs), len(done.outputs), ()
         began = self.outside.began
         row: tuple[Any, ...] = (
             self.name, exchange.seq, exchange.at, exchange.until, given, exchange.outputs,
@@ -157,12 +172,28 @@ class MosquittoParticipant(Remote):
             exchange.until,
         )  # fmt: skip
         self.federation.recorder.exchange(row)
+        return done
+
+    def _explain(self, error: Exception) -> NoReturn:
+        """Raise the report of what was met while Mosquitto was waited for."""
+        running = self.running
+        assert running is not None
+        if isinstance(error, Unanswered):
+            self._fail("deadline", f"{self.name} did not answer within {self._timeout:g} s")
+        # The kernel closes a dying program's connections before it can be waited for.
+        running.wait(_DYING)
+        if running.status().ended:
+            what = f"{self.name} {running.describe()} before {self.phase.before}"
+            self._fail("process-ended", what)
+        self._fail("broker", f"{self.name}: {error}")
+
+    # -- the end
 
     def shut_down(self) -> None:
         """Nothing is to be said before the end."""
 
     def close(self) -> None:
-        """End the program.
+        """End the program; nothing of it is to be kept.
 
         Raises:
             ParticipantError: it had ended before.
@@ -175,7 +206,7 @@ class MosquittoParticipant(Remote):
 
     def kill(self) -> None:
         """End it at once; never raises."""
+        super().kill()  # before it sees that connections close, and talks of it
         if self._engine is not None:
             self._engine.close()
             self._engine = None
-        super().kill()

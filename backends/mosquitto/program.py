@@ -7,11 +7,12 @@ listens, its socket; so nobody else can reach it, and two runs do not meet.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,12 +29,15 @@ if TYPE_CHECKING:
 
 SOCKET = "mqtt.sock"
 CONFIGURATION = "mosquitto.conf"
-IMAGE = "eclipse-mosquitto:2"
 _INSIDE = "/broker"
 _PLACES = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 """Where systems have it that keep it out of a user's PATH."""
-
-_numbers = count(1)
+_MAX_PATH = 100
+"""Bytes of a path that every system takes for a Unix socket's."""
+_SAYS = re.compile(r"\bmosquitto version (\d+(?:\.\d+)*)", re.ASCII)
+# In a container, its user is another one than simcore's and may have no name on this machine; so
+# whoever may enter the folder, which is closed to all others, may connect.
+_OPEN = 'umask 0 && exec mosquitto "$@"'
 
 
 @dataclass(frozen=True)
@@ -48,16 +52,24 @@ class Home:
 
     @classmethod
     def make(cls, outside: Outside, configuration: str) -> Home:
-        """Make one in the private directory of a run."""
-        path = outside.directory.path / f"mqtt{next(_numbers)}"
-        path.mkdir()
+        """Make one in the private directory of a run.
+
+        Raises:
+            UsageError: its path is too long for a Unix socket.
+        """
+        home = cls(Path(tempfile.mkdtemp(prefix="mqtt", dir=outside.directory.path)))
+        if len(os.fsencode(home.socket)) > _MAX_PATH:
+            raise UsageError(
+                f"{home.socket} is too long for a Unix socket (more than {_MAX_PATH} bytes): "
+                "set TMPDIR to a shorter directory"
+            )
         # Mosquitto gives up being root, and a container has a user of its own: both come by way
         # of a directory that is closed to everybody else.
-        path.chmod(0o777)
-        file = path / CONFIGURATION
+        home.path.chmod(0o777)
+        file = home.path / CONFIGURATION
         file.write_text(configuration, encoding="utf-8")
         file.chmod(0o644)
-        return cls(path)
+        return home
 
     @property
     def socket(self) -> Path:
@@ -73,30 +85,42 @@ def find(program: str | None, base: Path) -> Path | None:
         base: the scenario's folder.
     """
     if program is not None and "/" in program:
-        file = base / program
-        return file if os.access(file, os.X_OK) else None
+        file = (base / program).absolute()
+        return file if file.is_file() and os.access(file, os.X_OK) else None
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_PLACES])
     found = shutil.which(program or "mosquitto", path=path)
-    return None if found is None else Path(found)
+    return None if found is None else Path(found).absolute()
 
 
 def version(program: Path) -> str:
     """What a Mosquitto says it is, as "2.0.11".
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is none, or one that cannot take part.
     """
     try:
         said = subprocess.run(
-            [program, "-h"], capture_output=True, text=True, timeout=20, check=False,
-            stdin=subprocess.DEVNULL,
+            [program, "-h"], capture_output=True, text=True, errors="replace", timeout=20,
+            check=False, stdin=subprocess.DEVNULL,
         ).stdout  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
         raise UsageError(f"{program} cannot be asked for its version: {error}") from None
-    words = said.split()
-    if words[:2] != ["mosquitto", "version"]:
+    found = _SAYS.match(said)
+    if found is None:
         raise UsageError(f"{program} is no Mosquitto: it does not say its version")
-    return words[2]
+    number = found[1]
+    if int(number.partition(".")[0]) < 2:
+        raise UsageError(f"{program} is Mosquitto {number}, and simcore needs 2.0 or newer")
+    return number
+
+
+def said_version(log: Path) -> str | None:
+    """The version that a Mosquitto has said as it started, if it has come to that."""
+    try:
+        found = _SAYS.search(log.read_text(encoding="utf-8", errors="replace"))
+    except FileNotFoundError:
+        return None
+    return None if found is None else found[1]
 
 
 @dataclass(frozen=True)
@@ -141,7 +165,7 @@ class BoxedMosquitto:
     Attributes:
         fleet: the run's containers.
         name: of the node; the log is called so.
-        image: an image with `mosquitto` in its PATH.
+        image: an image with `mosquitto` in its PATH, and a shell.
         home: its folder on this machine.
         log_cap: bytes that its log may have.
     """
@@ -161,15 +185,14 @@ class BoxedMosquitto:
         """Begin to start it; it sees nothing of this machine but its folder."""
         from ..docker import hardening, sweep
         from ..docker.container import Container
+        from ..docker.files import bind
 
         outside = self.fleet.outside
         log = outside.log_of(self.name)
         outside.guard.log(log, self.log_cap)
-        host = hardening.settings({}, ())
-        host["Mounts"] = [{"Type": "bind", "Source": str(self.home.path), "Target": _INSIDE}]
         config = {
             "Image": self.image.id,
-            "Entrypoint": ["mosquitto"],
+            "Entrypoint": ["sh", "-c", _OPEN, "sh"],
             "Cmd": ["-c", CONFIGURATION],
             "WorkingDir": _INSIDE,
             "User": hardening.USER,
@@ -177,6 +200,9 @@ class BoxedMosquitto:
             "Labels": sweep.labels(outside.run_id, self.name),
             "AttachStdout": True,
             "AttachStderr": True,
-            "HostConfig": host,
+            "HostConfig": {
+                **hardening.settings({}, ()),
+                "Mounts": [{**bind(self.home.path, _INSIDE), "ReadOnly": False}],
+            },
         }
         return Container(self.fleet, self.fleet.new_name(self.name), config, log, None)

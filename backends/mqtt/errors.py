@@ -27,3 +27,7 @@ class BrokerError(SimcoreError):
     """A broker that takes part cannot be used any more: who, what came, what to do."""
 
     reason = "broker"
+
+
+class Unanswered(BrokerError):
+    """A broker that has not answered in time."""

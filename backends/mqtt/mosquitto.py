@@ -30,6 +30,7 @@ An instant at which nothing is sent and no connection ends costs no exchange wit
 from __future__ import annotations
 
 import selectors
+from collections.abc import Callable
 
 from .broker import Answer
 from .errors import BrokerError
@@ -48,14 +49,22 @@ class Mosquitto:
     Args:
         address: where it listens: the path of a Unix socket, or a host and a port.
         patience: how long it may take to answer, in seconds of wall time.
+        idle: called now and then while it is waited for; what it raises ends the waiting.
 
     Raises:
         BrokerError: it is not there, or does not let us in.
     """
 
-    def __init__(self, address: Address, *, patience: float = 10.0) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        patience: float = 10.0,
+        idle: Callable[[], None] = lambda: None,
+    ) -> None:
         self._address = address
         self._patience = patience
+        self._idle = idle
         self._tight = isinstance(address, str)
         self._wires: dict[int, Wire] = {}
         self._current: Wire | None = None
@@ -123,7 +132,7 @@ class Mosquitto:
     def _greet(self) -> Wire:
         """A connection of our own. Mosquitto names it, so that no client can have its name."""
         answers: list[bytes] = []
-        wire = Wire(_OWN, self._address, self._patience, lambda _, packet: answers.append(packet))
+        wire = self._connect(_OWN, lambda _, packet: answers.append(packet))
         wire.put(Connect("").encode())
         try:
             wire.send_fence()
@@ -139,8 +148,11 @@ class Mosquitto:
             )
         return wire
 
+    def _connect(self, connection: int, deliver: Callable[[int, bytes], None]) -> Wire:
+        return Wire(connection, self._address, self._patience, deliver, self._idle)
+
     def _open(self, connection: int) -> Wire:
-        wire = Wire(connection, self._address, self._patience, self._deliver)
+        wire = self._connect(connection, self._deliver)
         self._wires[connection] = wire
         self._selector.register(wire, selectors.EVENT_READ, wire)
         return wire

@@ -19,7 +19,7 @@ from simcore.units import size
 from .attribution import Attribution
 from .broker import Answer, Broker, Event, Lost, Opened, Received
 from .model import Model
-from .settings import Settings
+from .settings import DIALECTS, MOSQUITTO_2_1, Settings
 from .timing import Tuning
 from .transport import RST, SYN, TRANSPORT, Brought, Segment, Stream, reset
 
@@ -30,6 +30,13 @@ SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
+        "version": {
+            "enum": [*DIALECTS],
+            "description": "The Mosquitto that is modelled, 2.1 without it: 2.0.11 is also 2.0.12, "
+            "2.0.21 also 2.0.22, and 2.1 what came after it. A Mosquitto that takes part has to "
+            "be like this one; without it, it may be any.",
+            "examples": ["2.0.11"],
+        },
         "max_inflight_messages": {
             "type": "integer",
             "minimum": 0,
@@ -115,13 +122,14 @@ class MqttBroker:
     """A broker that nodes reach over the simulated network.
 
     Args:
-        broker: makes the broker from what the node's `config` sets; the model by default.
+        broker: makes the broker from what the node's `config` sets; the model without it.
     """
 
     schema = SCHEMA
 
     def __init__(self, broker: Callable[[Settings], Driven] | None = None) -> None:
-        self._make = broker or _model
+        self._make = broker
+        self._broker: Driven
         self._lines: dict[tuple[str, int], _Line] = {}
         self._by_number: dict[int, _Line] = {}
         self._numbers = 0
@@ -134,7 +142,12 @@ class MqttBroker:
 
     def start(self, ctx: Context) -> None:
         """Begin with no connection and no message kept."""
-        self._broker = self._make(settings_of(ctx.config))
+        settings = settings_of(ctx.config)
+        if self._make is not None:
+            self._broker = self._make(settings)
+        else:
+            dialect = DIALECTS.get(ctx.config.get("version", ""), MOSQUITTO_2_1)
+            self._broker = Broker(Model(settings, dialect), settings)
 
     def on_messages(self, ctx: Context, messages: Sequence[Incoming]) -> None:
         """Take the segments of an instant."""
@@ -264,7 +277,3 @@ class MqttBroker:
                 return at
             heappop(deadlines)
         return None
-
-
-def _model(settings: Settings) -> Broker:
-    return Broker(Model(settings), settings)

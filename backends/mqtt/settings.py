@@ -94,6 +94,10 @@ MOSQUITTO_2_0_11 = Dialect(
 """Mosquitto 2.0.11 and 2.0.12, as in Debian 12 and Ubuntu 22.04."""
 
 
+DIALECTS = {"2.0.11": MOSQUITTO_2_0_11, "2.0.21": MOSQUITTO_2_0_21, "2.1": MOSQUITTO_2_1}
+"""By the first version that is like this."""
+
+
 def dialect_of(version: str) -> Dialect | None:
     """What a version of Mosquitto is like, as `2.0.11`; None for those that are not modelled."""
     parts = tuple(int(part) for part in version.split("."))

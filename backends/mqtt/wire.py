@@ -9,7 +9,7 @@ import struct
 from collections import deque
 from collections.abc import Callable
 
-from .errors import BrokerError, Malformed
+from .errors import BrokerError, Malformed, Unanswered
 from .framing import Framer
 from .packets import Pingreq, Pingresp
 
@@ -20,6 +20,12 @@ _PING, _PONG = Pingreq().encode(), Pingresp().encode()
 _CONNACK = 0x20
 _OF_BROKERS = {0x20, 0x40, 0x50, 0x62, 0x70, 0x90, 0xB0, 0xD0, *range(0x30, 0x40)}
 _CHUNK = 1 << 18
+_SLICE = 0.1
+"""Seconds of waiting between two calls of `idle`."""
+
+
+def _nothing() -> None:
+    pass
 
 
 class Wire:
@@ -30,10 +36,11 @@ class Wire:
         address: where the broker listens.
         patience: how long it may take to answer, in seconds.
         deliver: is handed each packet for the client, after the simulated connection.
+        idle: called now and then while the broker is waited for; what it raises ends the waiting.
     """
 
     __slots__ = (
-        "_deliver", "_fences", "_framer", "_out", "_patience", "_pings", "_socket",
+        "_deliver", "_fences", "_framer", "_idle", "_out", "_patience", "_pings", "_socket",
         "address", "connection", "greeted", "load", "open",
     )  # fmt: skip
 
@@ -43,6 +50,7 @@ class Wire:
         address: Address,
         patience: float,
         deliver: Callable[[int, bytes], None],
+        idle: Callable[[], None] = _nothing,
     ) -> None:
         self.connection = connection
         self.address = address
@@ -50,6 +58,7 @@ class Wire:
         self.load = 0
         """An upper bound of what the broker's kernel has held for us since the last fence."""
         self._deliver = deliver
+        self._idle = idle
         self._patience = patience
         self._framer = Framer()
         self.greeted = False
@@ -75,14 +84,16 @@ class Wire:
         self._out.append(_PING)
         self._pings.append(True)
         self._fences += 1
-        data = b"".join(self._out)
+        data = memoryview(b"".join(self._out))
         self._out.clear()
-        try:
-            self._socket.sendall(data)
-        except BlockingIOError:
-            raise self._hangs() from None
-        except ConnectionError:
-            pass  # The broker has closed it: what it sent before that is still to be read.
+        left = self._patience
+        while data:
+            try:
+                data = data[self._socket.send(data) :]
+            except BlockingIOError:
+                left = self._wait(left)
+            except ConnectionError:
+                break  # The broker has closed it: what it sent before that is still to be read.
 
     def await_fence(self) -> None:
         """Read until the ping is answered, or the broker has closed the connection."""
@@ -108,7 +119,7 @@ class Wire:
         self._socket.close()
 
     def _connect(self) -> socket.socket:
-        limit = struct.pack("ll", int(self._patience), int(self._patience % 1 * 1e6))
+        limit = struct.pack("ll", 0, int(min(_SLICE, self._patience) * 1e6))
         sock = None
         try:
             if isinstance(self.address, str):
@@ -140,19 +151,31 @@ class Wire:
 
     def _read(self, flags: int) -> bool:
         """Read once; false if nothing was there."""
-        try:
-            data = self._socket.recv(_CHUNK, flags)
-        except BlockingIOError:
-            if flags:
-                return False
-            raise self._hangs() from None
-        except ConnectionError:
-            data = b""
+        left = self._patience
+        while True:
+            try:
+                data = self._socket.recv(_CHUNK, flags)
+                break
+            except BlockingIOError:
+                if flags:
+                    return False
+                left = self._wait(left)
+            except ConnectionError:
+                data = b""
+                break
         if not data:
             self.open = False
             return False
         self._take(data)
         return True
+
+    def _wait(self, left: float) -> float:
+        """The kernel has waited in vain: how much longer it may, in seconds."""
+        left -= _SLICE
+        if left <= 0:
+            raise self._hangs()
+        self._idle()
+        return left
 
     def _take(self, data: bytes) -> None:
         try:
@@ -184,7 +207,7 @@ class Wire:
             raise Malformed("MQTT-2.2.1", f"it says {data[:20]!r}")
 
     def _hangs(self) -> BrokerError:
-        return BrokerError(
+        return Unanswered(
             f"the broker at {named(self.address)} has not answered for {self._patience:g} s: it "
             "hangs or is stopped; see its log"
         )
