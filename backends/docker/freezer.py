@@ -144,7 +144,7 @@ class EngineFreezer:
         container: its id.
     """
 
-    name = "Docker Engine's pause"
+    name = "the engine's pause"
 
     def __init__(self, engine: Engine, container: str) -> None:
         self._engine = engine

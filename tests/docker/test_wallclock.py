@@ -74,12 +74,12 @@ def test_held_by_the_engine(project: Project, monkeypatch: pytest.MonkeyPatch) -
     result = run_scenario(scenario, project.path / "run", notice=told.append)
     assert result.exit_code == 0
     assert told == [
-        "docker: containers in real time are held between windows by the Docker Engine's pause; "
+        "docker: containers in real time are held between windows by the engine's pause; "
         "each time takes tens of milliseconds: keep windows long"
     ]
     assert [payload for _, _, payload, _ in answers(project)][::2] == ['{"twice":2}', '{"twice":6}']
     with open_run(project.path / "run") as found:
-        assert found.manifest["parts"]["freezer of sink"] == "Docker Engine's pause"
+        assert found.manifest["parts"]["freezer of sink"] == "the engine's pause"
 
 
 def test_lines_to_one_node(project: Project) -> None:

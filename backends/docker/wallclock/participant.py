@@ -55,7 +55,7 @@ class _Announced:
             self._told.add(freezer.name)
             slow = "; each time takes tens of milliseconds: keep windows long"
             self._federation.say(
-                "docker: containers in real time are held between windows by the "
+                "docker: containers in real time are held between windows by "
                 f"{freezer.name}{slow if isinstance(freezer, EngineFreezer) else ''}"
             )
 
@@ -106,11 +106,13 @@ class PacedLauncher(ContainerLauncher):
         """Begin to start it; see `simcore.programs.Launcher`."""
         assert stdio is not None
         talk: Mapping[str, Any] = self.options.get("talk", {})
-        ours = its = None
-        if "http" not in talk:
-            ours, its = Pipes.pair()
+        ours, its = (None, None) if "http" in talk else Pipes.pair()
         try:
             container = PacedContainer(*self.making({}, (), its))
+        except BaseException:
+            if ours is not None:
+                ours.close()
+            raise
         finally:
             if its is not None:
                 its.close()
