@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from heapq import heappop, heappush, heapreplace
 
+from .packets import LEVEL
+
 SECOND = 1_000_000_000
 PATIENCE = 90 * SECOND
 """How long a connection may last without a CONNECT, in ns: as long as Mosquitto allows."""
@@ -67,3 +69,12 @@ class Keepalive:
         self._allowed[connection] = allowed
         self._until[connection] = now + allowed
         heappush(self._heap, (now + allowed, connection))
+
+
+def without_keepalive(data: bytes) -> bytes:
+    """A CONNECT, which is well-formed, with a keepalive of 0."""
+    at = 1
+    while data[at] & 128:
+        at += 1
+    at += 2 + len(LEVEL)
+    return data[:at] + bytes(2) + data[at + 2 :]

@@ -35,7 +35,8 @@ from collections.abc import Callable
 from .broker import Answer
 from .errors import BrokerError
 from .intake import Incoming
-from .packets import LEVEL, Connack, Connect, Pingreq, Subscribe
+from .keepalive import without_keepalive
+from .packets import Connack, Connect, Pingreq, Subscribe
 from .wire import Address, Wire, named
 
 _LEAST_BUFFER = 4608
@@ -83,7 +84,7 @@ class Mosquitto:
                 return
             wire = self._wires.get(connection) or self._open(connection)
         if isinstance(packet, Connect):
-            data = _without_keepalive(data)
+            data = without_keepalive(data)
         elif isinstance(packet, Subscribe):
             self._fence(wire)
             if not wire.open:
@@ -200,12 +201,3 @@ class Mosquitto:
         del self._wires[wire.connection]
         self._selector.unregister(wire)
         wire.close()
-
-
-def _without_keepalive(data: bytes) -> bytes:
-    """A CONNECT with a keepalive of 0."""
-    at = 1
-    while data[at] & 128:
-        at += 1
-    at += 2 + len(LEVEL)
-    return data[:at] + bytes(2) + data[at + 2 :]

@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simcore.errors import UsageError
 from simcore.message import Message
@@ -25,6 +25,8 @@ from simcore.payload import freeze
 
 from .errors import Malformed
 from .framing import Framer
+from .keepalive import without_keepalive
+from .packets import Connect, decode
 from .timing import Tuning
 from .transport import Stream
 
@@ -34,6 +36,13 @@ if TYPE_CHECKING:
 
 _MOST_UNREAD = 16 << 20
 """Bytes that may wait for a visitor who does not read."""
+
+
+class _Connection(NamedTuple):
+    """A real connection; `taken` says that the run has taken what came last."""
+
+    writer: asyncio.StreamWriter
+    taken: asyncio.Event
 
 
 class _Door:
@@ -55,7 +64,7 @@ class _Door:
         self.news: deque[tuple[int, bytes | None]] = deque()
         self._wake = wake
         self._count = 0
-        self._writers: dict[int, asyncio.StreamWriter] = {}
+        self._connections: dict[int, _Connection] = {}
         opened: Future[int] = Future()
         self._loop = asyncio.new_event_loop()
         self._over = asyncio.Event()
@@ -78,21 +87,23 @@ class _Door:
         opened.set_result(server.sockets[0].getsockname()[1])
         await self._over.wait()
         server.close()
-        for writer in list(self._writers.values()):
-            writer.close()
+        for connection in list(self._connections.values()):
+            connection.writer.close()
 
     async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._count += 1
         number = self._count
-        self._writers[number] = writer
+        connection = self._connections[number] = _Connection(writer, asyncio.Event())
         self._tell(number, b"")
         try:
             while data := await reader.read(1 << 16):
+                connection.taken.clear()
                 self._tell(number, data)
+                await connection.taken.wait()  # who talks faster than the run goes has to wait
         except ConnectionError:
             pass  # it has gone without a word
         finally:
-            self._writers.pop(number, None)
+            del self._connections[number]
             writer.close()
             self._tell(number, None)
 
@@ -100,14 +111,27 @@ class _Door:
         self.news.append((number, news))
         self._wake()
 
+    def take(self) -> tuple[int, bytes | None]:
+        """What came first of what has not been taken."""
+        number, data = self.news.popleft()
+        if data:
+            self._loop.call_soon_threadsafe(self._note_taken, number)
+        return number, data
+
+    def _note_taken(self, number: int) -> None:
+        connection = self._connections.get(number)
+        if connection is not None:
+            connection.taken.set()
+
     def write(self, number: int, data: bytes | None) -> None:
         """Have something written to a visitor, or its connection closed; from any thread."""
         self._loop.call_soon_threadsafe(self._write, number, data)
 
     def _write(self, number: int, data: bytes | None) -> None:
-        writer = self._writers.get(number)
-        if writer is None:
+        connection = self._connections.get(number)
+        if connection is None:
             return
+        writer = connection.writer
         if data is None:
             writer.close()
         elif writer.transport.get_write_buffer_size() > _MOST_UNREAD:
@@ -150,6 +174,7 @@ class Port(Path):
         self._port = port
         self._door: _Door | None = None
         self._visitors: dict[int, _Visitor] = {}
+        federation.observe_lives(self._observe)
 
     def open(self, wake: Callable[[], None]) -> None:
         """Let visitors come.
@@ -183,13 +208,23 @@ class Port(Path):
 
     # -- the run's side
 
+    def _observe(self, node: Node) -> None:
+        """A broker that crashes leaves its connections, and nobody is let in without one."""
+        if node is self._broker and node.down and self._door is not None:
+            for number in self._visitors:
+                self._door.write(number, None)
+            self._visitors.clear()
+
     def _take_news(self) -> None:
-        assert self._door is not None
-        now, news = self._federation.calendar.now, self._door.news
+        door, now = self._door, self._federation.calendar.now
+        assert door is not None
         self._federation.note_visit()
-        while news:
-            number, data = news.popleft()
+        while door.news:
+            number, data = door.take()
             if data == b"":
+                if self._broker.down:
+                    door.write(number, None)
+                    continue
                 visitor = self._visitors[number] = _Visitor(number)
                 visitor.stream.open(now)
             elif (found := self._visitors.get(number)) is not None:
@@ -208,7 +243,7 @@ class Port(Path):
             return
         try:
             for packet in visitor.framer.feed(data):
-                visitor.stream.send(now, packet)
+                visitor.stream.send(now, _without_clock(packet))
         except Malformed:
             visitor.stream.close(now)
 
@@ -248,3 +283,16 @@ class Port(Path):
         if stream.end is not None:
             door.write(stream.connection, None)
         self._flush(visitor)
+
+
+def _without_clock(packet: bytes) -> bytes:
+    """A packet of a visitor's without its keepalive, which it keeps by the wall clock.
+
+    The broker measures silence in virtual time, which may be much faster. That a visitor has gone
+    is known from its connection.
+    """
+    try:
+        hello = isinstance(decode(packet), Connect)
+    except Malformed:
+        return packet  # the broker is to see for itself
+    return without_keepalive(packet) if hello else packet
