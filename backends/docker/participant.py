@@ -109,6 +109,7 @@ class ContainerLauncher:
             "Env": [f"{name}={value}" for name, value in variables.items()],
             "Labels": labels,
             "Hostname": "container",  # else it would be a random number, and differ in each run
+            "Healthcheck": {"Test": ["NONE"]},  # the image's own would come by the machine's clock
             "AttachStdout": True,
             "AttachStderr": True,
             "HostConfig": host,

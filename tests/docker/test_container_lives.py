@@ -225,6 +225,7 @@ def test_labels_say_whose_a_container_is(
         ]
         assert container.name.startswith("simcore-") and container.name.endswith("-service")
         assert json.loads(container.labels["simcore.owner"])["pid"] == started.process.pid
+        assert container.attrs["Config"]["Healthcheck"] == {"Test": ["NONE"]}
         started.go()
         assert started.end().code == 0
     assert not is_there(engine, container)

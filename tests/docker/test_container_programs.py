@@ -42,7 +42,7 @@ class Program:
     def advance(self, peer, until, inputs):
         for message in inputs:
             own = {"source": message.destination} if len(peer.nodes) > 1 else {}
-            payload = {"was": message.payload, "data": "x" * message.payload.get("bytes", 0)}
+            payload = {"was": message.payload, "data": "x" * (message.payload or {}).get("bytes", 0)}
             peer.send(message.source, "answer", payload, at=self.time(peer, message), cause=message, **own)
         while self.due < until or (self.kind == "reactive" and self.due == until):
             peer.record("tick", self.due, at=self.due, node=peer.nodes[0])
@@ -199,3 +199,17 @@ def test_compiled(project: Project, base_image: str) -> None:
     ended = project.simcore("participants.yaml", "--out", "run", *options)
     assert ended.code == 0, ended.err
     assert digest_of(project) == digest_of(project, "process")
+
+
+def test_the_contract_kit_examines_what_is_in_an_image(project: Project, base_image: str) -> None:
+    """As docs/docker.md says: over the streams of `docker run`."""
+    docker = [
+        require("docker"), "run", "-i", "--rm", "--init", "--network=none",
+        f"--volume={project.path}:/scenario:ro", "--workdir=/scenario",
+        "--env=SIMCORE_ADDRESS", "--env=SIMCORE_TOKEN", "--env=SIMCORE_NAME",
+        base_image, "python3", "program.py",
+    ]  # fmt: skip
+    patience = ("--start-timeout=60s", "--timeout=60s")
+    ended = project.simcore("contract", "--transport=stdio", *patience, "--", *docker)
+    assert ended.code == 0, ended.out + ended.err
+    assert " kept, 0 broken" in ended.out
