@@ -134,7 +134,8 @@ class Endpoint:
                 f"{', '.join(COMMANDS)} (see docs/mqtt.md)",
             )
         client, now = self._client, message.sent
-        assert client is not None
+        if client is None:
+            raise self._refusal(message, "it has not started yet")
         value = message.payload
         if value is None:
             value = {}

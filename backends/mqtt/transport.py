@@ -18,11 +18,12 @@ one whole MQTT packet, and weighs what its bytes would weigh in as many TCP segm
     |---------------------------->|
 ```
 
-Segments are numbered one by one. Each is sent again when its timeout passes (`timing`); once one
-was, whatever else was sent before then and is still missing follows as acknowledgements come, one
-in a round trip (as RFC 6582 has it). After so many tries the stream is given up. There is no
-congestion control, no limit of what is under way, no delayed acknowledgement and no fast
-retransmission.
+Segments are numbered one by one. One is sent again when its timeout passes (`timing`), or when
+three acknowledgements in a row say that later ones have come and it has not (RFC 5681, 3.2); each
+that comes too early is acknowledged by itself. Whatever else was sent before then and is still
+missing follows as acknowledgements come, one in a round trip (RFC 6582). After so many timeouts the
+stream is given up. There is no congestion control, no limit of what is under way, and no delayed
+acknowledgement.
 
 A stream ends by `tcp.fin` from both ends, or at once by `tcp.rst`, which also answers what belongs
 to no stream: its other end has crashed.
@@ -42,6 +43,8 @@ HEADERS = 40
 """Bytes of the headers of IP and TCP, without options."""
 MOST = 1460
 """Bytes that one TCP segment carries in an Ethernet frame."""
+DUPLICATES = 3
+"""Acknowledgements of what was acknowledged before that tell of a loss."""
 
 _KINDS = tuple(
     f"mqtt.{name}"
@@ -157,6 +160,7 @@ class Stream:
         self._held: dict[int, tuple[bytes | None, Any]] = {}
         self._tries = 0
         self._recover = -1
+        self._duplicates = 0
         self._opened_late = False
         self._closing = False
         self._other_closed = False
@@ -164,6 +168,7 @@ class Stream:
         self._ready: list[_Unanswered] = []
         self._resetting: Segment | None = None
         self._acknowledge = False
+        self._early = 0
         self._heard: Any = None
 
     @property
@@ -227,7 +232,7 @@ class Stream:
             return []
         if kind == SYNACK and not self.established:
             self._expected = 1
-        if not self._acknowledged(now, payload["a"]):
+        if not self._acknowledged(now, payload["a"], alone=kind == ACK):
             return []
         if kind == SYNACK:
             self._acknowledge = True
@@ -246,23 +251,23 @@ class Stream:
             self._finish(End.GIVEN_UP)
             return
         self._opened_late |= opening
-        self._recover = self._number - 1
-        for each in self._unanswered:
-            each.again = True
         self._timer.back_off()
-        self._repeat(first)
-        self.deadline = now + self._timer.rto
+        self._recover_from(now)
 
     def flush(self) -> list[Segment]:
         """The segments to be sent now, in order; to be called when an instant's work is done."""
         segments = [self._segment(each) for each in self._ready]
         self._ready.clear()
-        if self._acknowledge and not segments and self._resetting is None:
+        if self._resetting is None:
+            # One for each that came too early, so that the other end can count them.
+            alone = self._early if self._held else 0
+            if self._acknowledge and not segments and not alone:
+                alone = 1
             payload = {"c": self.connection, "a": self._expected}
-            segments.append(Segment(ACK, payload, HEADERS, self._heard))
+            segments += [Segment(ACK, payload, HEADERS, self._heard)] * alone
         if self._resetting is not None:
             segments.append(self._resetting)
-        self._acknowledge, self._heard, self._resetting = False, None, None
+        self._acknowledge, self._heard, self._resetting, self._early = False, None, None, 0
         return segments
 
     # -- sending
@@ -274,6 +279,14 @@ class Stream:
         self._ready.append(entry)
         if self.deadline is None:
             self.deadline = now + self._timer.rto
+
+    def _recover_from(self, now: int) -> None:
+        """Send the first segment again, and the others that are missing as it is answered."""
+        self._recover = self._number - 1
+        for each in self._unanswered:
+            each.again = True  # its round trip may include the wait for this one
+        self._repeat(self._unanswered[0])
+        self.deadline = now + self._timer.rto
 
     def _repeat(self, entry: _Unanswered) -> None:
         entry.again = True
@@ -305,14 +318,24 @@ class Stream:
         else:
             self._acknowledge = True
 
-    def _acknowledged(self, now: int, expected: int) -> bool:
-        """Note what the other end has; whether that can be."""
+    def _acknowledged(self, now: int, expected: int, *, alone: bool) -> bool:
+        """Note what the other end has; whether that can be.
+
+        Args:
+            now: when, ns.
+            expected: the number that it expects next.
+            alone: whether it says nothing else.
+        """
         if expected > self._number:
             # Of another stream than this: this end has crashed, and opened it by a late `tcp.syn`.
             self._finish(End.RESET)
             self._resetting = reset(self.connection, self._heard)
             return False
         unanswered, measured = self._unanswered, None
+        if alone and unanswered and unanswered[0].number == expected > self._recover:
+            self._duplicates += 1
+            if self._duplicates == DUPLICATES:
+                self._recover_from(now)
         while unanswered and unanswered[0].number < expected:
             entry = unanswered.popleft()
             if not entry.again:
@@ -321,7 +344,7 @@ class Stream:
                 self._ready.remove(entry)
             self._tries = -1
         if self._tries < 0:
-            self._tries = 0
+            self._tries = self._duplicates = 0
             self._progress(now, measured)
         if self._closing and self._other_closed and not unanswered:
             self._die()
@@ -352,6 +375,7 @@ class Stream:
                     self._die()
             return []
         self._acknowledge = True
+        self._early += number > self._expected
         if number >= self._expected:
             self._held.setdefault(number, (data, cause))
         brought = []

@@ -7,15 +7,19 @@ sensor (x 5) ---- broker ---- gateway ---- display
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from firmware_builds import FIRMWARE, make
-from mqtt_worlds import S, listener, run, texts
+from mqtt_worlds import MS, S, listener, run, texts
 from simcore_backends import mqtt
+from simcore_backends.services.mqtt_gateway import MqttGateway
+from worlds import Taking, both
 
 from simcore import Federation, open_run
+from simcore.protocol.service import Done, Measure, Output
 from simcore.scenario import loads
 
 CODE = '''
@@ -234,3 +238,122 @@ def test_firmware_is_a_client_by_its_lines(tmp_path: Path) -> None:
     assert len(commands) == 1
     back = [row for row in rows.values() if row[2] in commands]
     assert {row[:2] for row in back} >= {("broker", "mqtt.publish"), ("broker", "mqtt.puback")}
+
+
+# -- beside free-running nodes, and over other networks
+
+
+class Clockwork:
+    """Free-running: says a number each millisecond, and what it is told."""
+
+    def __init__(self, name: str, life: int, born: int) -> None:
+        self.now = born
+        self.number = 0
+
+    def advance(self, until: int, inputs: Any) -> Done:
+        outputs, measures = [], []
+        for message in inputs:
+            measures.append(Measure(message.at, "told", message.payload))
+        while self.now < until:
+            if self.now % MS == 0:
+                self.number += 1
+                outputs.append(Output(self.now, "modem", "tick", f"{self.number}", 8, None, 0, 0))
+            self.now += 250_000
+        return Done(outputs, measures)
+
+
+def display(node: Any) -> Any:
+    """Notes each tick, and orders something every twenty."""
+    mqtt.subscribe(node, "ticks", 1)
+    while True:
+        message = yield node.receive("mqtt.message")
+        number = message.payload["payload"]
+        node.record("seen", number)
+        if number % 20 == 0:
+            mqtt.publish(node, "orders", number, 1, cause=message)
+
+
+def test_free_running_nodes_take_part_through_a_modem() -> None:
+    nodes = {
+        "machine": Taking("free_running", Clockwork, grain=250_000),
+        "modem": {
+            "does": MqttGateway,
+            "config": {
+                "publish": [{"from": "machine", "topic": "ticks", "qos": 1}],
+                "subscribe": [{"filter": "orders", "to": "machine", "kind": "order"}],
+            },
+        },
+        "display": display,
+    }
+    links = [
+        both("machine", "modem", "2ms"),
+        both("modem", "broker", "5ms", loss=0.05),
+        both("display", "broker", "1ms"),
+    ]
+    clients: dict[str, Any] = {"modem": {}, "display": {}}
+    runs = [
+        run(nodes, clients, links=links, lasts="1s", window=window)
+        for window in ("500us", "2ms", None)
+    ]
+    seen, said = runs[0].measured("seen"), runs[0].measured("told")
+    assert seen == list(range(1, len(seen) + 1))
+    assert len(seen) > 200
+    assert said == list(range(20, 20 * len(said) + 1, 20))
+    assert len(said) > 5
+    assert len({told.digest for told in runs}) == 1  # whatever the windows are
+
+
+AIR = '''
+"""Every message takes 2 ms and then 1 us for each byte, one after the other; each tenth is lost."""
+import heapq
+from simcore.protocol.peer import Peer
+
+with Peer.connect() as peer:
+    inside, busy, count = [], 0, 0
+    peer.ready("network")
+    for advance in peer.advances():
+        for message in advance.inputs:
+            count += 1
+            busy = max(busy, message.at) + message.size * 1000
+            fate = "loss" if count % 10 == 0 else "delivered"
+            heapq.heappush(inside, (busy + 2_000_000, count, message.id, fate))
+        clock = None
+        while inside and inside[0][0] < advance.until and clock in (None, inside[0][0]):
+            at, _, id, fate = heapq.heappop(inside)
+            if fate == "delivered":
+                clock = at
+                peer.settle(id, at)
+            else:
+                peer.settle(id, at, fate)
+        peer.done(next=inside[0][0] if inside else None)
+'''
+
+
+def test_a_program_may_be_the_network(tmp_path: Path) -> None:
+    (tmp_path / "air.py").write_text(AIR, encoding="utf-8")
+    (tmp_path / "code.py").write_text(CODE, encoding="utf-8")
+    text = f"""
+simcore: 1
+duration: 10s
+nodes:
+  sensor: {{count: 3, model: code.py:sensor}}
+  gateway: {{service: code.py:Gateway}}
+  broker: {{service: mqtt_broker}}
+  display: {{}}
+network: {{model: process, command: [{sys.executable}, air.py]}}
+mqtt:
+  broker: broker
+  clients:
+    sensor: {{subscribe: [{{filter: "plant/{{node}}/answer", qos: 2}}]}}
+    gateway: {{}}
+"""
+    digests = [
+        Federation(loads(text, base=tmp_path), out=tmp_path / f"run-{i}").run() for i in (1, 2)
+    ]
+    assert digests[0] == digests[1]
+    with open_run(tmp_path / "run-1") as opened:
+        query = "SELECT kind, fate, count(*) FROM messages GROUP BY kind, fate"
+        counts = {(kind, fate): n for kind, fate, n in opened.connection.execute(query)}
+    assert counts["mqtt.publish", "delivered"] > 100
+    assert counts["mqtt.publish", "loss"] > 5
+    assert counts["shown", "delivered"] > 50

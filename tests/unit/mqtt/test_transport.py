@@ -141,6 +141,63 @@ def test_of_several_lost_packets_one_timeout_is_paid_and_then_a_round_trip_each(
     assert wire.client.sent_again == 3
 
 
+def test_three_acknowledgements_of_the_same_have_a_lost_packet_sent_again_at_once():
+    wire = Wire().opened()
+    begun, first = wire.now, wire._segments
+    wire.weather = losing(first + 1)
+    for data in (b"1", b"2", b"3", b"4", b"5"):
+        wire.send("c", data)
+    wire.run()
+    # They arrive at 10 ms, their acknowledgements at 20 ms, the copy at 30 ms.
+    assert [(time - begun) // MS for time, _ in wire.got["b"][1:]] == [30] * 5
+    assert wire.client.sent_again == 1
+
+
+def test_two_of_the_same_are_not_enough():
+    wire = Wire().opened()
+    begun = wire.now
+    wire.weather = losing(wire._segments + 1)
+    for data in (b"1", b"2", b"3"):
+        wire.send("c", data)
+    wire.run()
+    assert wire.got["b"][-1][0] - begun == 210 * MS
+
+
+def test_the_others_that_are_missing_follow_one_in_a_round_trip():
+    wire = Wire().opened()
+    begun, first = wire.now, wire._segments
+    wire.weather = losing(first + 1, first + 2, first + 4)
+    for number in range(8):
+        wire.send("c", str(number).encode())
+    wire.run()
+    ends = [(time - begun) // MS for time, _ in wire.got["b"][1:]]
+    assert ends == [30, 50, 50, 70, 70, 70, 70, 70]
+    assert wire.client.sent_again == 3
+
+
+def test_a_copy_that_is_lost_as_well_waits_for_its_timeout():
+    wire = Wire().opened()
+    begun, first = wire.now, wire._segments
+    # The copy is the tenth: five packets, four acknowledgements.
+    wire.weather = losing(first + 1, first + 10)
+    for number in range(5):
+        wire.send("c", str(number).encode())
+    wire.run()
+    assert wire.client.sent_again == 2
+    assert wire.got["b"][-1][0] - begun == (20 + 200 + 10) * MS
+
+
+def test_what_is_out_of_order_only_is_sent_again_in_vain_and_arrives_once():
+    wire = Wire().opened()
+    first = wire._segments
+    wire.weather = lambda now, source, number: [50 * MS if number == first + 1 else 10 * MS]
+    for number in range(5):
+        wire.send("c", str(number).encode())
+    wire.run()
+    assert wire.data("b")[1:] == [str(number).encode() for number in range(5)]
+    assert wire.client.sent_again == 1
+
+
 def test_timeouts_double_up_to_the_longest():
     wire = Wire(tuning=Tuning(rto_max=2 * SECOND)).opened()
     begun = wire.now
