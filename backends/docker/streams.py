@@ -99,41 +99,53 @@ class Streams:
         """Wait until something can move, and move it; whether there is more to come."""
         poll = select.poll()
         sock = self._socket.fileno()
-        wanted = 0 if len(self._output) >= _KEPT else select.POLLIN
-        poll.register(sock, wanted | (select.POLLOUT if self._input else 0))
+        room = len(self._output) < _KEPT
+        wanted = (select.POLLIN if room else 0) | (select.POLLOUT if self._input else 0)
+        if wanted:
+            poll.register(sock, wanted)
         if self._receiving is not None and not self._input:
             poll.register(self._receiving, select.POLLIN)
         if self._sending is not None:
             poll.register(self._sending, select.POLLOUT if self._output else 0)
         # What an encrypted connection has read ahead, no poll tells of.
-        ahead = wanted and getattr(self._socket, "pending", int)()
+        ahead = room and getattr(self._socket, "pending", int)()
         events = dict(poll.poll(0 if ahead else None))
         if self._receiving in events:
             self._hear(self._receiving)
         if self._input:
             self._tell()
         if self._sending in events:
-            self._hand_on()
-        return not ((sock in events and wanted) or ahead) or self._take()
+            if events[self._sending] & select.POLLERR:
+                self._speak_to_nobody()
+            else:
+                self._hand_on()
+        return not (room and (sock in events or ahead)) or self._take()
 
     def _hear(self, receiving: int) -> None:
         """Take what the container is told."""
         with suppress(*_NOTHING_NOW):
             self._input = os.read(receiving, _PIECE)
             if not self._input:
-                os.close(receiving)
-                self._receiving = None
+                self._end_input()
+
+    def _tell(self) -> None:
+        """Hand it to the container."""
+        with suppress(*_NOTHING_NOW):
+            try:
+                self._input = self._input[self._socket.send(self._input) :]
+            except (BrokenPipeError, ConnectionError):  # what it said before may still come
                 self._end_input()
 
     def _end_input(self) -> None:
+        """Nothing more is said to the container."""
+        self._input = b""
+        if self._receiving is not None:
+            os.close(self._receiving)
+            self._receiving = None
         # One direction of an encrypted connection cannot be closed alone.
         if not isinstance(self._socket, ssl.SSLSocket):
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_WR)
-
-    def _tell(self) -> None:
-        with suppress(*_NOTHING_NOW):
-            self._input = self._input[self._socket.send(self._input) :]
 
     def _take(self) -> bool:
         """Take what the container prints; whether more may come."""
@@ -150,17 +162,22 @@ class Streams:
         return bool(data)
 
     def _hand_on(self) -> None:
-        """Hand on what the container says; to the log, once nobody listens any more."""
+        """Hand on what the container says."""
         assert self._sending is not None
         try:
             del self._output[: os.write(self._sending, self._output)]
         except _NOTHING_NOW:
             pass
         except OSError:
-            os.close(self._sending)
-            self._sending = None
-            _write_all(self._log, self._output)
-            self._output.clear()
+            self._speak_to_nobody()
+
+    def _speak_to_nobody(self) -> None:
+        """Nobody listens any more: what it says goes to the log."""
+        assert self._sending is not None
+        os.close(self._sending)
+        self._sending = None
+        _write_all(self._log, self._output)
+        self._output.clear()
 
 
 def socket_of(stream: Any) -> Any:

@@ -5,6 +5,7 @@ test, as simcore --- pipes --- Streams --- socket --- test, as the engine
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -57,6 +58,14 @@ class World:
             self.simcore.settimeout(PATIENCE)
         ends = None if containers is None else (containers.receiving, containers.sending)
         self.streams = Streams(its, file, ends)
+        self.turns = 0
+        turn = self.streams._turn
+
+        def counted() -> bool:
+            self.turns += 1
+            return turn()
+
+        self.streams._turn = counted  # type: ignore[method-assign]
         self._thread = threading.Thread(target=self.streams.carry, daemon=True)
         self._thread.start()
 
@@ -162,3 +171,35 @@ def test_what_nobody_listens_to_goes_to_the_log(world: World) -> None:
     assert world.engine.recv(10) == b""
     world.prints(1, b"anybody there?\n")
     assert world.end() == "anybody there?\n"
+
+
+def test_it_waits_and_does_not_look_all_the_time(world: World) -> None:
+    """Also when nobody listens any more, which a poll would tell of each time."""
+    assert world.simcore is not None
+    world.simcore.close()
+    assert world.engine.recv(10) == b""
+    turns = world.turns
+    for number in range(20):
+        world.prints(2, b"%d\n" % number)
+    log = world.end()
+    assert log.split() == [str(number) for number in range(20)]
+    assert world.turns - turns <= 30
+
+
+def test_a_container_that_does_not_listen_is_heard_to_its_end(world: World) -> None:
+    assert world.simcore is not None
+    world.prints(1, bytes(1000))
+    world.engine.shutdown(socket.SHUT_RD)
+    sender = threading.Thread(target=_sends_until_it_cannot, args=(world.simcore,), daemon=True)
+    sender.start()
+    sender.join(PATIENCE)
+    assert not sender.is_alive()
+    world.prints(1, b"last words")
+    assert world.hears(1010) == bytes(1000) + b"last words"
+    assert world.end() == ""
+
+
+def _sends_until_it_cannot(pipes: Pipes) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        while True:
+            pipes.send(bytes(1 << 16))
