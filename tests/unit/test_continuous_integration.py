@@ -37,7 +37,17 @@ def test_what_needs_an_engine_runs_in_one_environment_and_no_other() -> None:
     assert with_engine["commands_pre"] == "python tests/docker/prepare.py"
     assert with_engine["skip_missing_interpreters"] == "false"
     without = tox["testenv:py{311,312,313}-core"]["set_env"]
-    assert '--ignore tests/docker -m "not (docker or ml or bench)"' in without
+    assert '--ignore tests/docker -m "not (docker or ml or ns3 or bench)"' in without
+
+
+def test_what_needs_ns3_runs_in_one_environment_and_no_other() -> None:
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    assert "py311-ns3" in tox["tox"]["env_list"]
+    with_ns3 = tox["testenv:py311-ns3"]
+    assert '-m "ns3 and not bench"' in with_ns3["commands"]
+    assert "ns3" in with_ns3["extras"].split(", ")
+    assert with_ns3["skip_missing_interpreters"] == "false"
 
 
 def test_a_missing_tool_skips_for_users_and_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +86,7 @@ while true; do read -t 1 <>"$MACHINE/never" || true; done""",
     "sleep": 'read -t 0.01 <>"$MACHINE/never" || true',
     "timeout": 'shift; exec "$@"',
 }
-COMMANDS = ("gcc", "make", "node", "arm-none-eabi-gcc", "qemu-system-arm", "iptables")
+COMMANDS = ("gcc", "c++", "make", "node", "arm-none-eabi-gcc", "qemu-system-arm", "iptables")
 COMMANDS += ("mmdebstrap", "mosquitto", "openssl")
 
 
