@@ -11,12 +11,15 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from simcore.errors import UsageError
 
 _LARGEST = 256 << 20
+_LOOKED_AT = 20_000
+"""Files of a place; whoever has more of them in a scenario's folder is not to wait for each."""
 _LEFT_OUT = frozenset({"__pycache__", "runs", "node_modules", "venv"})
 """Folders, beside hidden ones, that are not copied."""
 
@@ -67,7 +70,7 @@ class Share(NamedTuple):
         """Why a container could not read all of it where it lies; None if it can."""
         for place in self._places().values():
             inside = place.resolve()
-            for file, _, status in _below(place, PurePosixPath()):
+            for file, _, status in islice(_below(place, PurePosixPath()), _LOOKED_AT):
                 wanted = 0o005 if stat.S_ISDIR(status.st_mode) else 0o004
                 if status.st_mode & wanted != wanted:
                     return f"{file} may not be read by everybody"

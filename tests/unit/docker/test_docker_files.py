@@ -183,3 +183,12 @@ def test_parents_may_be_closed(folder: Path) -> None:
     folder.parent.chmod(0o700)
     assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
     assert Share("/scenario", folder).obstacle() is None
+
+
+def test_not_every_file_of_a_huge_folder_is_looked_at(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "run.sh").chmod(0o700)
+    assert Share("/scenario", folder).obstacle() is not None
+    monkeypatch.setattr(files, "_LOOKED_AT", 3)
+    assert Share("/scenario", folder).obstacle() is None
