@@ -29,11 +29,11 @@ class Report:
     waiting: str
 
 
-def report_of(project: Project, ended: Ended) -> Report:
-    """The report of a run that `sink` has failed, which its manifest holds, too."""
+def report_of(project: Project, ended: Ended, node: str = "sink") -> Report:
+    """The report of a run that a node has failed, which its manifest holds, too."""
     begin = re.search(r"^simcore: (.* \(rule: ([a-z-]+)\))$", ended.err, re.M)
     assert begin is not None, ended.err
-    assert "node sink" in ended.err
+    assert f"node {node}" in ended.err
     written = json.loads((project.path / "run/manifest.json").read_text(encoding="utf-8"))
     assert written["exit"]["reason"] == "participant_error"
     assert written["exit"]["message"].splitlines()[0] == begin.group(1)

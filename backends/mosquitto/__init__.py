@@ -27,7 +27,7 @@ from .. import service_keys
 from ..mqtt.broker import Broker
 from ..mqtt.mosquitto import Mosquitto as Engine
 from ..mqtt.service import MqttBroker, settings_of
-from ..mqtt.settings import DIALECTS, configuration, dialect_of
+from ..mqtt.settings import DIALECTS, MODELLED, configuration, dialect_of
 from . import program
 from .participant import LISTENING, MosquittoParticipant
 from .program import BoxedMosquitto, Home, LocalMosquitto
@@ -197,15 +197,23 @@ def _judge(federation: Federation, spec: NodeSpec, version: str) -> str | None:
     """Take note of the Mosquitto that takes part; what is wrong with it, if anything is."""
     federation.note_part(f"mosquitto of {spec.group}", version)
     found, wanted = dialect_of(version), spec.config.get("version")
-    if wanted is not None and found != DIALECTS[wanted]:
+    if wanted is not None:
+        if found == DIALECTS[wanted]:
+            return None
         return (
             f"is Mosquitto {version}, and its config asks for one like {wanted}: take another "
             "program or image, or leave 'version' out"
         )
     if found is None:
         federation.say(
-            f"{spec.name}: Mosquitto {version} is none that service: {BROKER} models; "
-            "runs with the two may differ"
+            f"{spec.name}: Mosquitto {version} is none that service: {BROKER} models: its runs "
+            "may differ"
+        )
+    elif found != MODELLED:
+        [name] = [name for name, like in DIALECTS.items() if like == found]
+        federation.say(
+            f"{spec.name}: service: {BROKER} is the same as this Mosquitto, which is {version}, "
+            f'with config: {{version: "{name}"}}'
         )
     return None
 

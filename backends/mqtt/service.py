@@ -19,7 +19,7 @@ from simcore.units import size
 from .attribution import Attribution
 from .broker import Answer, Broker, Event, Lost, Opened, Received
 from .model import Model
-from .settings import DIALECTS, MOSQUITTO_2_1, Settings
+from .settings import DIALECTS, MODELLED, Settings
 from .timing import Tuning
 from .transport import RST, SYN, TRANSPORT, Brought, Segment, Stream, reset
 
@@ -146,7 +146,7 @@ class MqttBroker:
         if self._make is not None:
             self._broker = self._make(settings)
         else:
-            dialect = DIALECTS.get(ctx.config.get("version", ""), MOSQUITTO_2_1)
+            dialect = DIALECTS.get(ctx.config.get("version", ""), MODELLED)
             self._broker = Broker(Model(settings, dialect), settings)
 
     def on_messages(self, ctx: Context, messages: Sequence[Incoming]) -> None:

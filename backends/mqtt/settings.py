@@ -96,6 +96,8 @@ MOSQUITTO_2_0_11 = Dialect(
 
 DIALECTS = {"2.0.11": MOSQUITTO_2_0_11, "2.0.21": MOSQUITTO_2_0_21, "2.1": MOSQUITTO_2_1}
 """By the first version that is like this."""
+MODELLED = MOSQUITTO_2_1
+"""The one that a model stands for unless it is said otherwise."""
 
 
 def dialect_of(version: str) -> Dialect | None:
