@@ -68,6 +68,8 @@ class NetworkModel(Plugin, Protocol):
 
     One that can tell it from the scenario alone also has `least_delay(value, names, base)`: the
     least delay (ns) of a link that touches one of the nodes or groups, 0 if it promises none.
+    One whose links are no `links` has `check_link(value, fault, path, checker)`, which reports what
+    is wrong with a fault's `link`, whose two ends are known, and with its `degraded`.
     """
 
     def build(self, federation: Federation, scenario: Scenario) -> Network:

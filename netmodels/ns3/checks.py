@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from simcore.units import duration
 
-from .keys import NEEDED, OF_KIND
+from .keys import NEEDED, OF_KIND, is_whole
 from .plan import segments
 
 if TYPE_CHECKING:
@@ -100,8 +100,7 @@ def _check_together(value: Mapping[str, Any], path: Path, checker: Checker) -> s
                 (*path, "segments", index, *(("name",) if "name" in entry else ())),
                 f"a second segment {name!r}: segments[{names[name]}] is the first",
             )
-    groups = {name: checker.members(name) for name in (*checker.groups, *checker.node_names)}
-    found = segments(value, groups)
+    found = segments(value, _groups(checker))
     shared = sum(len(each.nodes) > 2 for each in found)
     if shared > MAX_SHARED or len(found) > MAX_SEGMENTS:
         checker.problem(
@@ -125,3 +124,34 @@ def _check_position(name: str, how: Any, place: Path, checker: Checker) -> None:
     layouts = [key for key in _LAYOUTS if key in how]
     if len(layouts) != 1:
         checker.problem(place, f"needs one of {', '.join(_LAYOUTS)}")
+
+
+def check_fault(
+    value: Mapping[str, Any], fault: Mapping[str, Any], path: Path, checker: Checker
+) -> None:
+    """Report a fault's `link` that no segment joins, and what it cannot change."""
+    whole = [entry for entry in value.get("segments", ()) if is_whole(entry)]
+    if len(whole) != len(value.get("segments", ())):
+        return  # that is reported
+    ends = fault["link"]
+    first, second = (set(checker.members(end)) for end in ends)
+    kinds = {
+        each.kind
+        for each in segments({"segments": whole}, _groups(checker))
+        if any(
+            (a in first and b in second) or (a in second and b in first) for a, b in each.pairs()
+        )
+    }
+    if not kinds:
+        checker.problem((*path, "link"), f"no segment joins {ends[0]} and {ends[1]}")
+    for key in ("delay", "rate"):
+        if key in (fault.get("degraded") or {}) and kinds and "p2p" not in kinds:
+            checker.problem(
+                (*path, "degraded", key),
+                f"has no effect: only a p2p segment changes its {key} while it runs",
+                at_key=True,
+            )
+
+
+def _groups(checker: Checker) -> Mapping[str, tuple[str, ...]]:
+    return {name: checker.members(name) for name in (*checker.groups, *checker.node_names)}

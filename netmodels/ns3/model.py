@@ -15,7 +15,7 @@ from simcore.commands import maker
 from simcore.plugins import Determinism
 
 from . import keys, plan, wheel
-from .checks import check_network
+from .checks import check_fault, check_network
 from .dialect import Ns3Answers
 from .network import Ns3Network
 
@@ -42,6 +42,12 @@ class Ns3:
         works, why = wheel.doctor()
         if not works:
             checker.problem((*path, "model"), why)
+
+    def check_link(
+        self, value: Any, fault: Mapping[str, Any], path: Path, checker: Checker
+    ) -> None:
+        """Report a fault on a link that is not there, or that does nothing to it."""
+        check_fault(value, fault, path, checker)
 
     def least_delay(self, value: Any, names: Collection[str], base: FilePath) -> int:
         """Least time that a frame takes on a segment of the nodes or groups, ns."""

@@ -130,6 +130,11 @@ class Faults:
         network = checker.data.get("network", {})
         if not isinstance(network, Mapping) or not all(known) or checker.incomplete(("network",)):
             return
+        model = checker.plugins.netmodels.get(network.get("model", ""))
+        check_link = getattr(model, "check_link", None)
+        if check_link is not None:
+            check_link(network, fault, place, checker)
+            return
         links = network.get("links")
         if links is None:
             checker.problem(

@@ -5,6 +5,9 @@
 // Losses by chance and faults act where a frame is received: an error model at each device looks at
 // who sent the frame. So a fault may concern one pair of a shared medium, and a node that is down
 // neither hears nor is heard. Frames for others are nobody's loss, and cost no random number.
+//
+// Wi-Fi's error model sees frames without their header, so there it knows losses by chance only; the
+// rest is done on the way: between two that a fault separates, no signal gets through.
 #ifndef SIMCORE_NS3_DEVICES_H
 #define SIMCORE_NS3_DEVICES_H
 
@@ -13,6 +16,7 @@
 #include "ns3/csma-module.h"
 #include "ns3/lr-wpan-module.h"
 #include "ns3/point-to-point-module.h"
+#include "ns3/propagation-module.h"
 #include "ns3/wifi-module.h"
 
 #include <cmath>
@@ -83,6 +87,7 @@ struct World
     uint32_t disturbances = 0; ///< faults that are on: without any, frames are not looked at
     bool ipv6 = false;
     std::vector<std::map<ns3::Address, uint32_t>> byAddress; ///< devices, by segment
+    std::vector<std::map<uint32_t, uint32_t>> byNode;        ///< devices, by segment
 };
 
 inline World&
@@ -110,6 +115,8 @@ class LinkErrors : public ns3::ErrorModel
     ns3::Ptr<ns3::UniformRandomVariable> random = ns3::CreateObject<ns3::UniformRandomVariable>();
 
   private:
+    static constexpr uint32_t WIFI_HEADER = 28; // bytes, with the check sequence
+
     bool DoCorrupt(ns3::Ptr<ns3::Packet> frame) override
     {
         World& world = TheWorld();
@@ -118,6 +125,11 @@ class LinkErrors : public ns3::ErrorModel
             return false;
         }
         Device& own = world.devices[device];
+        if (own.kind == WIFI)
+        {
+            double passes = (1.0 - loss) * std::pow(1.0 - bitErrors, 8.0 * (frame->GetSize() + WIFI_HEADER));
+            return passes < 1.0 && random->GetValue() >= passes;
+        }
         int64_t sender = -1;
         bool forUs = true;
         Ends(own, frame, sender, forUs);
@@ -182,16 +194,6 @@ class LinkErrors : public ns3::ErrorModel
             source = header.GetSource();
             destination = header.GetDestination();
         }
-        else if (own.kind == WIFI)
-        {
-            ns3::WifiMacHeader header;
-            frame->PeekHeader(header);
-            destination = header.GetAddr1();
-            if (!header.IsAck() && !header.IsCts())
-            {
-                source = header.GetAddr2();
-            }
-        }
         else
         {
             ns3::lrwpan::LrWpanMacHeader header;
@@ -228,6 +230,77 @@ class LinkErrors : public ns3::ErrorModel
         return true;
     }
 };
+
+/// What is on its way between two radios; see above.
+class Separation : public ns3::PropagationLossModel
+{
+  public:
+    static ns3::TypeId GetTypeId()
+    {
+        static ns3::TypeId type = ns3::TypeId("simcore::Separation")
+                                      .SetParent<ns3::PropagationLossModel>()
+                                      .AddConstructor<Separation>();
+        return type;
+    }
+
+    uint32_t segment = 0;
+
+  private:
+    static constexpr double NOTHING = -1000.0; // dBm
+
+    double DoCalcRxPower(double power,
+                         ns3::Ptr<ns3::MobilityModel> a,
+                         ns3::Ptr<ns3::MobilityModel> b) const override
+    {
+        World& world = TheWorld();
+        if (world.disturbances == 0)
+        {
+            return power;
+        }
+        auto& known = world.byNode[segment];
+        auto sender = known.find(a->GetObject<ns3::Node>()->GetId());
+        auto receiver = known.find(b->GetObject<ns3::Node>()->GetId());
+        if (sender == known.end() || receiver == known.end())
+        {
+            return power;
+        }
+        LinkErrors& errors = *world.devices[receiver->second].errors;
+        auto found = errors.from.find(sender->second);
+        if (found == errors.from.end())
+        {
+            return power;
+        }
+        double through = found->second.down != 0 ? 0.0 : found->second.through;
+        bool lost = through < 1.0 && errors.random->GetValue() >= through;
+        return lost ? NOTHING : power;
+    }
+
+    int64_t DoAssignStreams(int64_t) override
+    {
+        return 0;
+    }
+};
+
+/// What a fault makes of a frame that a device sent in vain to another.
+inline Fate
+FateBetween(uint32_t from, uint32_t to)
+{
+    World& world = TheWorld();
+    if (world.nodeDown[world.devices[to].node] != 0 || world.nodeDown[world.devices[from].node] != 0)
+    {
+        return NODE_DOWN;
+    }
+    for (auto [sender, receiver] : {std::pair(from, to), std::pair(to, from)})
+    {
+        auto& known = world.devices[receiver].errors->from;
+        auto found = known.find(sender);
+        if (found != known.end() && found->second.down != 0)
+        {
+            return LINK_DOWN;
+        }
+    }
+    return LOSS;
+}
 
 } // namespace simcore
 

@@ -2,10 +2,10 @@
 //
 // Faults while ns-3 runs, each an event at its time.
 //
-// A pair of devices is disturbed where frames are received; see devices.h. A node that is down is
-// switched off as far as ns-3 can: Wi-Fi radios go off and stations look for their access point
-// afterwards, csma devices leave the cable. IP interfaces stay up: an IPv6 interface that went down
-// does not find its neighbours again.
+// A pair of devices is disturbed where frames are received, or on the way; see devices.h. A node that
+// is down neither hears nor is heard; a Wi-Fi radio is switched off, and a station looks for its access
+// point afterwards. IP interfaces stay up: an IPv6 interface that went down does not find its
+// neighbours again.
 #ifndef SIMCORE_NS3_FAULTS_H
 #define SIMCORE_NS3_FAULTS_H
 
@@ -40,22 +40,13 @@ ChangeNode(uint32_t node, int32_t down)
     World& world = TheWorld();
     world.disturbances = 1;
     world.nodeDown[node] = down;
-    bool off = down != 0;
     for (Device& device : world.devices)
     {
-        if (device.node != node || device.off == off)
+        auto wifi = ns3::DynamicCast<ns3::WifiNetDevice>(device.link);
+        if (device.node == node && wifi && device.off != (down != 0))
         {
-            continue;
-        }
-        device.off = off;
-        if (auto wifi = ns3::DynamicCast<ns3::WifiNetDevice>(device.link))
-        {
-            off ? wifi->GetPhy()->SetOffMode() : wifi->GetPhy()->ResumeFromOff();
-        }
-        else if (auto csma = ns3::DynamicCast<ns3::CsmaNetDevice>(device.link))
-        {
-            auto channel = ns3::DynamicCast<ns3::CsmaChannel>(csma->GetChannel());
-            off ? channel->Detach(csma) : channel->Reattach(csma);
+            device.off = down != 0;
+            device.off ? wifi->GetPhy()->SetOffMode() : wifi->GetPhy()->ResumeFromOff();
         }
     }
 }

@@ -152,7 +152,10 @@ class Ledger
         {
             return;
         }
-        found->second = fate;
+        if (fate != LOSS)
+        {
+            found->second = fate; // a fault explains what follows from it
+        }
         if (final)
         {
             Lose(id, fate);

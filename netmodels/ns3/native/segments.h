@@ -93,7 +93,7 @@ inline void
 OnRefused(uint32_t device, ns3::Ptr<const ns3::Packet> packet)
 {
     Device& own = TheWorld().devices[device];
-    bool full = own.kind != WIFI && !own.off;
+    bool full = own.kind != WIFI;
     (full ? own.counters.queueFull : own.counters.linkDown)++;
     TheLedger().Drop(own.node,
                      full ? "queue_full" : "not_connected",
@@ -122,10 +122,17 @@ OnWifiDropped(uint32_t device, ns3::WifiMacDropReason reason, ns3::Ptr<const ns3
     {
         (full ? own.counters.queueFull : own.counters.loss)++;
     }
+    Fate fate = full ? QUEUE_FULL : LOSS;
+    auto& known = TheWorld().byAddress[own.segment];
+    auto receiver = known.find(mpdu->GetHeader().GetAddr1());
+    if (!full && receiver != known.end())
+    {
+        fate = FateBetween(device, receiver->second);
+    }
     // An acknowledgement that was lost looks the same as a frame that was: no verdict.
     TheLedger().Drop(own.node,
                      full ? "queue_full" : (late ? "waited_too_long" : "no_acknowledgement"),
-                     full ? QUEUE_FULL : LOSS,
+                     fate,
                      mpdu->GetPacket(),
                      full);
 }
@@ -138,19 +145,7 @@ OnLrWpanDropped(uint32_t device, ns3::Ptr<const ns3::Packet> packet)
     TheLedger().Drop(own.node, "no_acknowledgement", LOSS, packet, false);
 }
 
-inline void
-OnRadioDrop(uint32_t device, ns3::Ptr<const ns3::Packet> packet)
-{
-    TheLedger().Drop(TheWorld().devices[device].node, "not_received", LOSS, packet, false);
-}
-
-inline void
-OnWifiRadioDrop(uint32_t device, ns3::Ptr<const ns3::Packet> packet, ns3::WifiPhyRxfailureReason)
-{
-    OnRadioDrop(device, packet);
-}
-
-template <typename... Fixed, typename... Ts>
+template <typename... Ts>
 void
 Connect(ns3::Ptr<ns3::Object> source, const char* name, void (*sink)(uint32_t, Ts...), uint32_t index)
 {
@@ -189,7 +184,9 @@ AddDevice(uint32_t segment,
     errors->random->SetStream(stream);
     world.devices.push_back({index, node, segment, kind, link, network, errors, {}, false});
     world.byAddress.resize(segment + 1);
+    world.byNode.resize(segment + 1);
     world.byAddress[segment][link->GetAddress()] = index;
+    world.byNode[segment][node] = index;
     if (auto p2p = ns3::DynamicCast<ns3::PointToPointNetDevice>(link))
     {
         p2p->SetReceiveErrorModel(errors);
@@ -218,7 +215,6 @@ AddDevice(uint32_t segment,
         Connect(wifi->GetMac(), "MacTx", &OnEntered, index);
         Connect(wifi->GetMac(), "MacTxDrop", &OnRefused, index);
         Connect(wifi->GetMac(), "DroppedMpdu", &OnWifiDropped, index);
-        Connect(wifi->GetPhy(), "PhyRxDrop", &OnWifiRadioDrop, index);
         Connect(wifi->GetPhy()->GetState(), "State", &OnWifiState, index);
     }
     else if (auto lrwpan = ns3::DynamicCast<ns3::lrwpan::LrWpanNetDevice>(link))
@@ -228,7 +224,6 @@ AddDevice(uint32_t segment,
         Connect(lrwpan->GetMac(), "MacTxEnqueue", &OnLrWpanEnqueue, index);
         Connect(lrwpan->GetMac(), "MacTxDequeue", &OnLrWpanDequeue, index);
         Connect(lrwpan->GetMac(), "MacTxDrop", &OnLrWpanDropped, index);
-        Connect(lrwpan->GetPhy(), "PhyRxDrop", &OnRadioDrop, index);
         Connect(lrwpan->GetPhy(), "PhyTxBegin", &OnTransmit, index);
         Connect(lrwpan->GetPhy(), "PhyTxEnd", &OnTransmitted, index);
     }
@@ -256,7 +251,7 @@ MakeCsma(const ns3::NodeContainer& nodes, const Settings& settings)
 }
 
 inline ns3::NetDeviceContainer
-MakeWifi(const ns3::NodeContainer& nodes, const Settings& settings)
+MakeWifi(const ns3::NodeContainer& nodes, uint32_t segment, const Settings& settings)
 {
     ns3::WifiHelper wifi;
     std::string standard = settings.standard;
@@ -275,7 +270,13 @@ MakeWifi(const ns3::NodeContainer& nodes, const Settings& settings)
                                      "ControlMode", ns3::StringValue(mode));
     }
     ns3::YansWifiPhyHelper phy;
-    phy.SetChannel(ns3::YansWifiChannelHelper::Default().Create());
+    ns3::Ptr<ns3::YansWifiChannel> channel = ns3::YansWifiChannelHelper::Default().Create();
+    auto separation = ns3::CreateObject<Separation>();
+    separation->segment = segment;
+    ns3::PointerValue loss;
+    channel->GetAttribute("PropagationLossModel", loss);
+    loss.Get<ns3::PropagationLossModel>()->SetNext(separation);
+    phy.SetChannel(channel);
     ns3::WifiMacHelper mac;
     ns3::Ssid ssid(settings.name);
     mac.SetType("ns3::ApWifiMac", "Ssid", ns3::SsidValue(ssid));
@@ -337,7 +338,7 @@ AddSegment(uint32_t segment,
     }
     ns3::NetDeviceContainer links = kind == P2P    ? MakeP2p(nodes, settings)
                                     : kind == CSMA ? MakeCsma(nodes, settings)
-                                    : kind == WIFI ? MakeWifi(nodes, settings)
+                                    : kind == WIFI ? MakeWifi(nodes, segment, settings)
                                                    : MakeLrWpan(nodes, segment);
     ns3::NetDeviceContainer network = links;
     if (kind == LRWPAN)
