@@ -161,7 +161,7 @@ def _table(value: str | Sequence[str], base: Path | None) -> tuple[float, ...]:
         path = (base or Path()) / value
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # not there, not UTF-8, or a name that none can have
             raise UnitError(f"cannot read the table {value!r}: {error}") from error
         entries = (line.strip() for line in lines)
         value = [entry for entry in entries if entry and not entry.startswith("#")]

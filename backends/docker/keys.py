@@ -227,8 +227,10 @@ def _check_files(value: Mapping[str, Any], path: Path, checker: Checker) -> None
     if not _is_folder(folder):
         checker.problem(place, f"there is no folder {context!r}")
         return
-    recipe = "Dockerfile" if written else build.get("dockerfile", "Dockerfile")
-    if not (folder / recipe).is_file():
+    recipe = "Dockerfile"
+    if not written and "dockerfile" in build:
+        recipe, place = build["dockerfile"], (*path, "build", "dockerfile")
+    if not _is_file(folder / recipe):
         checker.problem(place, f"there is no {recipe} in {context}")
 
 
@@ -240,6 +242,13 @@ def _is_folder(path: FilePath) -> bool:
     try:
         return path.is_dir()
     except (OSError, ValueError):  # a name that none can have
+        return False
+
+
+def _is_file(path: FilePath) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
         return False
 
 

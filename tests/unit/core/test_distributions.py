@@ -107,6 +107,8 @@ def test_a_table_from_a_file(tmp_path):
         parse({"table": "empty.csv"}, tmp_path)
     with pytest.raises(UnitError, match="cannot read the table 'none.csv'"):
         parse({"table": "none.csv"}, tmp_path)
+    with pytest.raises(UnitError, match="cannot read the table"):
+        parse({"table": "a\0b"}, tmp_path)
 
 
 def test_what_is_parsed_already_stays():

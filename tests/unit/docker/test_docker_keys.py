@@ -116,8 +116,9 @@ INVALID = {
     'build: "a\\0b"': "nodes.node.build: there is no folder ",
     "build: empty": "nodes.node.build: there is no Dockerfile in empty",
     "build: {context: nowhere}": "nodes.node.build.context: there is no folder 'nowhere'",
-    "build: {context: sub, dockerfile: no.dockerfile}": "nodes.node.build.context: there is no "
+    "build: {context: sub, dockerfile: no.dockerfile}": "nodes.node.build.dockerfile: there is no "
     "no.dockerfile in sub",
+    f"build: {{context: sub, dockerfile: {'x' * 5000}}}": "nodes.node.build.dockerfile: there is no ",
     "build: {dockerfile: Dockerfile}": "nodes.node.build: ",
     "build: {context: sub, args: {A: 5}}": "nodes.node.build.args.A: ",
     IMAGE + "limits: {memory: 5MiB}": "nodes.node.limits.memory: must be at least 6MiB",
