@@ -11,6 +11,7 @@ import pytest
 from simcore_backends.mosquitto import Mosquitto, program
 from simcore_backends.mqtt.settings import DIALECTS, dialect_of
 
+from simcore import Federation
 from simcore.errors import ScenarioError, UsageError
 from simcore.scenario import loads
 
@@ -111,9 +112,7 @@ def test_program_of_a_container(folder: Path) -> None:
     assert problems(folder, "run: container") == []
 
 
-def test_nothing_there(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, without_docker: None
-) -> None:
+def test_nothing_there(folder: Path, monkeypatch: pytest.MonkeyPatch, without_docker: None) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     if program.find(None, folder) is not None:
         pytest.skip("this system has Mosquitto where all programs are")
@@ -126,6 +125,22 @@ def test_nothing_there(
     assert found.startswith("nodes.broker.run: containers need a library that is not installed")
     works, says = Mosquitto().doctor()
     assert not works and "there is no Mosquitto" in says
+
+
+def test_neither_an_engine_nor_a_program(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("docker")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/none")
+    monkeypatch.setattr(program, "find", lambda *_: None)
+    scenario = loads(SCENARIO.format(keys=""), base=folder)
+    with pytest.raises(UsageError) as found:
+        Federation(scenario)
+    [text] = str(found.value).splitlines()
+    assert text.startswith(
+        "broker: there is no Mosquitto on this machine, and none in a container: no Docker Engine "
+        f"answers at unix://{folder}/none"
+    )
+    assert "apt install mosquitto" in text
+    assert text.endswith("or take the model: service: mqtt_broker")
 
 
 def test_program_is_looked_for_where_systems_keep_it(
