@@ -58,7 +58,7 @@ class Ns3:
     def build(self, federation: Federation, scenario: Scenario) -> Ns3Network:
         """Start the process of ns-3."""
         value = scenario.network
-        groups = _Groups(scenario)
+        groups = Groups(scenario)
         found = plan.segments(value, groups)
         library = wheel.library()
         federation.note_part("ns3", wheel.VERSION)
@@ -103,7 +103,7 @@ class Ns3:
         return wheel.doctor()
 
 
-class _Groups(dict[str, tuple[str, ...]]):
+class Groups(dict[str, tuple[str, ...]]):
     """Names of nodes by the name of a group or node."""
 
     def __init__(self, scenario: Scenario) -> None:

@@ -1,0 +1,74 @@
+"""What ns-3 says through simcore is what it says alone, to the nanosecond.
+
+client-0 ... client-4  --[segment]--  gateway  --[p2p]--  cloud
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ns3_native import SEGMENTS, Traffic, require_ns3
+
+import simcore
+
+pytestmark = [pytest.mark.ns3, pytest.mark.slow]
+
+TCP = "  tcp: [{from: client, to: cloud}, {from: cloud, to: client}]"
+
+
+@pytest.fixture(autouse=True)
+def _ns3() -> None:
+    require_ns3()
+
+
+@pytest.mark.parametrize("seed", range(1, 11))
+@pytest.mark.parametrize("kind", SEGMENTS)
+def test_deliveries_are_those_of_a_native_run(kind: str, seed: int, tmp_path: Path) -> None:
+    traffic = Traffic(SEGMENTS[kind], seed=seed, period=200_000_000)
+    ours = traffic.through_simcore(tmp_path)
+    assert ours == traffic.natively(tmp_path)
+    assert len(ours) == 60 or kind == "lrwpan"  # where a frame may be lost for good
+    assert len(ours) > 50
+
+
+@pytest.mark.parametrize("kind", SEGMENTS)
+def test_so_are_those_over_tcp(kind: str, tmp_path: Path) -> None:
+    traffic = Traffic(SEGMENTS[kind], more=TCP, size=3000, answer=900)
+    ours = traffic.through_simcore(tmp_path)
+    assert ours == traffic.natively(tmp_path)
+    assert len(ours) == 60
+
+
+@pytest.mark.parametrize("kind", SEGMENTS)
+def test_so_are_those_of_a_channel_that_is_too_small(kind: str, tmp_path: Path) -> None:
+    traffic = Traffic(
+        SEGMENTS[kind], requests=40, period=4_000_000, answer=0,
+        wan="{kind: p2p, between: [gateway, cloud], rate: 200kbit/s, delay: 1ms, queue: 5}",
+    )  # fmt: skip
+    ours = traffic.through_simcore(tmp_path)
+    assert ours == traffic.natively(tmp_path)
+    assert 20 < len(ours) < 200
+
+
+@pytest.mark.parametrize("kind", SEGMENTS)
+def test_ten_processes_agree_and_another_seed_does_not(kind: str, tmp_path: Path) -> None:
+    traffic = Traffic(SEGMENTS[kind], requests=3)
+    scenario = traffic.scenario(tmp_path)
+    digests = {simcore.Federation(scenario, out=None).run() for _ in range(10)}
+    assert len(digests) == 1
+    other = replace(traffic, seed=2).scenario(tmp_path)
+    assert simcore.Federation(other, out=None).run() not in digests
+
+
+@pytest.mark.parametrize("kind", ["csma", "wifi"])
+def test_slices_make_no_difference(kind: str, tmp_path: Path) -> None:
+    traffic = Traffic(SEGMENTS[kind], requests=3, duration=4 * 10**9)
+    scenario = traffic.scenario(tmp_path)
+    whole = simcore.Federation(scenario, out=None).run()
+    federation = simcore.Federation(scenario, out=None)
+    with federation:
+        for until in range(1, 41):
+            federation.env.run(until=until * 10**8)
+    assert federation.digest == whole
