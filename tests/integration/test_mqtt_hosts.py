@@ -7,7 +7,9 @@ sensor (x 5) ---- broker ---- gateway ---- display
 
 from __future__ import annotations
 
+import gc
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +182,28 @@ def test_an_environment_that_counts_seconds_gives_the_same_digest() -> None:
 
     plain = play(scenario())
     assert play(scenario(), env=simpy.Environment(), unit="1s").digest == plain.digest
+
+
+def test_a_finished_run_is_freed() -> None:
+    def sensor(node: Any) -> Any:
+        while True:
+            yield node.sleep("50ms")
+            mqtt.publish(node, "t", node.now, 2)
+
+    told = run(
+        {"sensor": {"does": sensor, "count": 3}, "gateway": listener},
+        {"sensor": {}, "gateway": {"subscribe": [{"filter": "#", "qos": 2}]}},
+        links=[
+            {"between": ["sensor", "broker"], "delay": "10ms", "loss": 0.2},
+            {"between": ["gateway", "broker"], "delay": "3ms", "loss": 0.1},
+        ],
+        lasts="5s",
+    )
+    assert len(texts(told, "gateway")) > 50
+    gone = weakref.ref(told.federation)
+    del told
+    gc.collect()
+    assert gone() is None
 
 
 # -- firmware
