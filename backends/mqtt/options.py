@@ -133,7 +133,10 @@ SCHEMA: dict[str, Any] = {
     "description": "MQTT: a broker, and the nodes that are its clients.",
     "required": ["broker", "clients"],
     "examples": [
-        {"broker": "broker", "clients": {"meter": {}, "gateway": {"subscribe": [{"filter": "#"}]}}}
+        {
+            "broker": "broker",
+            "clients": {"meter": {}, "gateway": {"subscribe": [{"filter": "plant/#"}]}},
+        }
     ],
     "properties": {
         "broker": {

@@ -60,11 +60,13 @@ nodes:
   meter: {count: 20, model: models.py:meter}
   gateway: {tier: edge, service: echo}
   cloud: {tier: cloud, service: echo}
+  broker: {tier: edge, service: mqtt_broker}
 network:
   model: latency
   links:
     - {between: [meter, gateway], delay: 10ms, rate: 250kbit/s}
     - {between: [gateway, cloud], delay: 45ms, rate: 20Mbit/s}
+    - {between: [gateway, broker], delay: 1ms}
 """
 """What a part of a scenario is put into before it is checked."""
 
