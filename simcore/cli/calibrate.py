@@ -57,7 +57,10 @@ def command(
     progress = Progress(named.name, loaded.duration, enabled=True)
     try:
         with progress:
-            run_scenario(loaded, directory, tick=progress.update, notice=_echo, calibrate=True)
+            run_scenario(
+                loaded, directory, tick=progress.update, say=progress.say, notice=progress.say,
+                calibrate=True,
+            )  # fmt: skip
     except SimcoreError as error:
         report_failure(directory, error, loaded.base, kept=True)
         return int(error.exit_code)

@@ -56,6 +56,13 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
+    def say(self, line: str) -> None:
+        """Show a line, above the bar if there is one."""
+        if self._bar is not None:
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            click.echo(line, err=True)
+
     def update(self, now: int) -> None:
         """The run has reached a virtual time (ns)."""
         wall = time.monotonic()

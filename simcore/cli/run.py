@@ -79,7 +79,8 @@ def command(
         with progress:
             result = run_scenario(
                 loaded, directory, log_level=getattr(logging, log_level.upper()),
-                tick=progress.update, say=_echo, notice=None if quiet else _echo, **options,
+                tick=progress.update, say=progress.say, notice=None if quiet else progress.say,
+                **options,
             )  # fmt: skip
     except SimcoreError as error:
         if out is None:
@@ -98,10 +99,6 @@ def command(
                 f"simcore: expectation failed: {outcome.text}: {outcome.explanation}", err=True
             )
     return int(result.exit_code)
-
-
-def _echo(line: str) -> None:
-    click.echo(line, err=True)
 
 
 def report_failure(directory: Path, error: SimcoreError, base: Path, *, kept: bool) -> None:

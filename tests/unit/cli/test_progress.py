@@ -1,8 +1,11 @@
-"""Progress where there is no terminal: plain lines, now and then, on standard error."""
+"""Progress: a bar on a terminal; elsewhere plain lines, now and then, on standard error."""
 
 from __future__ import annotations
 
+import os
+import pty
 import re
+import sys
 
 import pytest
 
@@ -44,3 +47,26 @@ def test_at_the_very_start_the_time_left_is_unknown(
     with Progress("trouble", 10 * 10**9) as shown:
         shown.update(0)
     assert capsys.readouterr().err == "trouble: 0 ns of 10 s, 0x real time\n"
+
+
+def test_a_word_of_the_run_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands where the bar was, which is wiped and drawn again below; no word is markup."""
+    monkeypatch.setenv("TERM", "xterm")
+    ours, theirs = pty.openpty()
+    try:
+        with os.fdopen(theirs, "w") as terminal:
+            monkeypatch.setattr(sys, "stderr", terminal)
+            with Progress("trouble", 10 * 10**9) as shown:
+                shown.update(5 * 10**9)
+                shown.say("docker: pulling [red] " + 80 * "x")
+            seen = os.read(ours, 65536).decode()
+    finally:
+        os.close(ours)
+    before, _, after = seen.partition("\r\x1b[2Kdocker: pulling [red] " + 80 * "x" + "\r\n")
+    assert "trouble" in before and "trouble" in after
+
+
+def test_a_word_of_the_run_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress("trouble", 10 * 10**9) as shown:
+        shown.say("docker: pulling")
+    assert capsys.readouterr() == ("", "docker: pulling\n")
