@@ -118,7 +118,9 @@ class Outside:
         implementation = scenario.network["model"]
         if participant.kind != "network":
             implementation = scenario.select(participant.nodes[0])[0].implementation
-        gone = "was not started" if running is None else running.describe()
+        gone = None
+        if ended is not None:  # a container has to be asked for, which takes its time
+            gone = "was not started" if running is None else running.describe()
         life = Life(
             participant.name,
             participant.life,
@@ -130,7 +132,7 @@ class Outside:
             started,
             ready,
             ended,
-            None if ended is None else gone,
+            gone,
             participant.instructions,
             participant.state,
         )
