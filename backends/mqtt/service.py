@@ -230,11 +230,13 @@ class MqttBroker:
         for _, line in sorted(self._touched.items()):
             self._flush(ctx, line)
         self._touched.clear()
-        following = [at for at in (broker.next, self._deadline()) if at is not None]
-        if following:
-            ctx.set_timer("due", min(following) - now)
-        else:
+        following, deadline = broker.next, self._deadline()
+        if following is None or (deadline is not None and deadline < following):
+            following = deadline
+        if following is None:
             ctx.cancel_timer("due")
+        else:
+            ctx.set_timer("due", following - now)
 
     def _answer(self, now: int, answer: Answer, cause: Any) -> None:
         line = self._by_number.get(answer.connection)

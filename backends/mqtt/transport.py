@@ -263,8 +263,9 @@ class Stream:
             alone = self._early if self._held else 0
             if self._acknowledge and not segments and not alone:
                 alone = 1
-            payload = {"c": self.connection, "a": self._expected}
-            segments += [Segment(ACK, payload, HEADERS, self._heard)] * alone
+            if alone:
+                payload = {"c": self.connection, "a": self._expected}
+                segments += [Segment(ACK, payload, HEADERS, self._heard)] * alone
         if self._resetting is not None:
             segments.append(self._resetting)
         self._acknowledge, self._heard, self._resetting, self._early = False, None, None, 0
