@@ -236,6 +236,7 @@ inline ns3::NetDeviceContainer
 MakeP2p(const ns3::NodeContainer& nodes, const Settings& settings)
 {
     ns3::PointToPointHelper helper;
+    helper.DisableFlowControl(); // else what finds the queue full is dropped above the device, unseen
     helper.SetDeviceAttribute("DataRate", ns3::DataRateValue(ns3::DataRate(settings.rate)));
     helper.SetChannelAttribute("Delay", ns3::TimeValue(ns3::NanoSeconds(settings.delay)));
     return helper.Install(nodes.Get(0), nodes.Get(1));
@@ -245,6 +246,7 @@ inline ns3::NetDeviceContainer
 MakeCsma(const ns3::NodeContainer& nodes, const Settings& settings)
 {
     ns3::CsmaHelper helper;
+    helper.DisableFlowControl(); // see MakeP2p
     helper.SetChannelAttribute("DataRate", ns3::DataRateValue(ns3::DataRate(settings.rate)));
     helper.SetChannelAttribute("Delay", ns3::TimeValue(ns3::NanoSeconds(settings.delay)));
     return helper.Install(nodes);
@@ -254,6 +256,7 @@ inline ns3::NetDeviceContainer
 MakeWifi(const ns3::NodeContainer& nodes, uint32_t segment, const Settings& settings)
 {
     ns3::WifiHelper wifi;
+    wifi.DisableFlowControl(); // see MakeP2p
     std::string standard = settings.standard;
     wifi.SetStandard(standard == "802.11a"   ? ns3::WIFI_STANDARD_80211a
                      : standard == "802.11b" ? ns3::WIFI_STANDARD_80211b
