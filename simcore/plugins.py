@@ -84,8 +84,15 @@ class Extension(Plugin, Protocol):
 
 
 def _load(entry: EntryPoint) -> Any:
-    loaded = entry.load()
-    return loaded() if isinstance(loaded, type) else loaded
+    try:
+        loaded = entry.load()
+        return loaded() if isinstance(loaded, type) else loaded
+    except Exception as error:
+        package = "?" if entry.dist is None else entry.dist.name
+        raise UsageError(
+            f"the plug-in {entry.name!r} ({entry.value}, of the package {package}) cannot be "
+            f"loaded: {type(error).__name__}: {error}; update its package, or uninstall it"
+        ) from error
 
 
 @dataclass
