@@ -24,8 +24,9 @@ from .errors import Malformed
 from .options import Wanted, bytes_of
 from .packets import Packet, Publish
 from .passing import Carrier, Origin, arrived, first, handed, of_command, of_segment, outgoing
+from .segments import ALL, RST, Segment, reset
 from .timing import Tuning
-from .transport import RST, TRANSPORT, Brought, End, Segment, Stream, reset
+from .transport import Brought, End, Stream
 
 if TYPE_CHECKING:
     from simcore.network import Path
@@ -187,7 +188,7 @@ class Endpoint:
     def deliver(self, message: Message) -> None:
         """Take a segment that has arrived."""
         client, now = self._client, message.at
-        if client is None or message.kind not in TRANSPORT:
+        if client is None or message.kind not in ALL:
             return
         self._heard = message.number
         origin = of_segment(message)

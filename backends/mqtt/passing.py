@@ -14,7 +14,7 @@ from simcore.payload import PayloadError, freeze, refreeze
 
 from .api import MESSAGE
 from .packets import Publish
-from .transport import Segment
+from .segments import Segment
 
 if TYPE_CHECKING:
     from simcore.node import Node

@@ -19,9 +19,10 @@ from simcore.units import size
 from .attribution import Attribution
 from .broker import Answer, Broker, Event, Lost, Opened, Received
 from .model import Model
+from .segments import ALL, RST, SYN, Segment, reset
 from .settings import DIALECTS, MODELLED, Settings
 from .timing import Tuning
-from .transport import RST, SYN, TRANSPORT, Brought, Segment, Stream, reset
+from .transport import Brought, Stream
 
 if TYPE_CHECKING:
     from simcore.protocol.service import Context, Incoming
@@ -173,7 +174,7 @@ class MqttBroker:
     # -- what comes in
 
     def _take(self, ctx: Context, message: Incoming, cause: _Cause) -> None:
-        if message.kind not in TRANSPORT:
+        if message.kind not in ALL:
             raise ValueError(
                 f"{message.source} sent {message.kind!r}, and a broker understands MQTT only"
             )

@@ -36,53 +36,11 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
+from .segments import ACK, FIN, HEADERS, RST, SYN, SYNACK, Segment, kind_of, reset, weight
 from .timing import Estimator, Tuning
 
-SYN, SYNACK, ACK, FIN, RST = (f"tcp.{name}" for name in ("syn", "synack", "ack", "fin", "rst"))
-HEADERS = 40
-"""Bytes of the headers of IP and TCP, without options."""
-MOST = 1460
-"""Bytes that one TCP segment carries in an Ethernet frame."""
 DUPLICATES = 3
 """Acknowledgements of what was acknowledged before that tell of a loss."""
-
-_KINDS = tuple(
-    f"mqtt.{name}"
-    for name in (
-        "reserved", "connect", "connack", "publish", "puback", "pubrec", "pubrel", "pubcomp",
-        "subscribe", "suback", "unsubscribe", "unsuback", "pingreq", "pingresp", "disconnect",
-        "reserved",
-    )
-)  # fmt: skip
-TRANSPORT = frozenset((SYN, SYNACK, ACK, FIN, RST, *_KINDS))
-"""All kinds of segments."""
-
-
-def weight(data: bytes) -> int:
-    """What a packet weighs on the network, in bytes."""
-    return len(data) + HEADERS * -(-len(data) // MOST)
-
-
-def kind_of(data: bytes) -> str:
-    """The kind of the message that carries a packet, as `mqtt.publish`."""
-    return _KINDS[data[0] >> 4]
-
-
-class Segment(NamedTuple):
-    """What is to be sent.
-
-    Attributes:
-        kind: that of the message.
-        payload: of the message: the connection (c), the number (n), which number is expected
-            next from the other end (a), the packet (d), the tuning (t).
-        size: of the message, bytes.
-        cause: what was given as the cause when it was sent for the first time.
-    """
-
-    kind: str
-    payload: dict[str, Any]
-    size: int
-    cause: Any
 
 
 class Brought(NamedTuple):
@@ -121,11 +79,6 @@ class _Unanswered:
         self.sent = sent
         self.again = False
         """Whether its round trip tells nothing: a segment was sent again meanwhile."""
-
-
-def reset(connection: int, cause: Any = None) -> Segment:
-    """What answers a segment of no stream; never sent because of a `tcp.rst`."""
-    return Segment(RST, {"c": connection}, HEADERS, cause)
 
 
 class Stream:

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simcore_backends.mqtt import packets
+from simcore_backends.mqtt.segments import kind_of, weight
 from simcore_backends.mqtt.timing import Estimator, Tuning
-from simcore_backends.mqtt.transport import End, kind_of, weight
+from simcore_backends.mqtt.transport import End
 from wires import MS, SECOND, Wire
 
 

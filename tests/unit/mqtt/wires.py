@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
+from simcore_backends.mqtt.segments import RST, reset
 from simcore_backends.mqtt.timing import Tuning
-from simcore_backends.mqtt.transport import RST, Stream, reset
+from simcore_backends.mqtt.transport import Stream
 
 MS = 10**6
 SECOND = 10**9
