@@ -16,6 +16,14 @@ from typing import Any
 from simcore.errors import ExitCode, Interrupted
 
 
+class _Stop(KeyboardInterrupt):
+    """Raised for a signal.
+
+    A plain KeyboardInterrupt that passes through an `exec` of text, such as those of dataclasses
+    and named tuples at an import, has CPython end the process by SIGINT whatever its exit code.
+    """
+
+
 class Stopping:
     """What Ctrl-C and SIGTERM do to a run; which depends on how far it is.
 
@@ -52,7 +60,7 @@ class Stopping:
         if first:
             self.asked = ExitCode.TERMINATED if number == signal.SIGTERM else ExitCode.INTERRUPTED
         if not first or self._orderly is None:
-            raise KeyboardInterrupt
+            raise _Stop
         stop, words = self._orderly
         assert self.asked is not None
         stop(self.asked)

@@ -148,6 +148,19 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     return rows(project.path / "run")
 
 
+@signals
+def test_signal_inside_an_exec_keeps_its_code(
+    project: Project, number: int, code: int, reason: str
+) -> None:
+    """What Python's own library executes as text, as for a dataclass, may be what is met."""
+    text = f"import signal; signal.raise_signal({int(number)})"
+    project.write("models.py", MODELS + f"\nexec({text!r})\n")
+    ended = project.simcore("scenario.yaml", "--out", "run")
+    assert ended.code == code
+    assert ended.err.count("simcore: stopped by") == 1
+    assert left(project) == ["models.py", "scenario.yaml"]
+
+
 @pytest.mark.parametrize("at", [0, 1, 3000, 7777])
 def test_killed_run_is_readable_and_a_prefix(
     project: Project, uninterrupted: list[Any], at: int
