@@ -79,6 +79,8 @@ class Traffic:
         period: pauses are uniform in [0, period), ns.
         answer: bytes of an answer; 0: there is none, and nobody waits for one.
         more: further lines of `network`.
+        nodes: further lines of `nodes`.
+        wan: the entry that joins gateway and cloud.
     """
 
     segment: str
@@ -90,6 +92,7 @@ class Traffic:
     seed: int = 1
     duration: int = 20 * 10**9
     more: str = ""
+    nodes: str = ""
     wan: str = "{kind: p2p, between: [gateway, cloud], rate: 20Mbit/s, delay: 20ms}"
     seconds: float = field(default=0.0, init=False)
     exchanges: int = field(default=0, init=False)
@@ -117,6 +120,7 @@ nodes:
   client: {{{count}model: models.py:client, config: {json.dumps(config)}}}
   gateway: {{tier: edge}}
   cloud: {{tier: cloud, model: models.py:server, config: {{answer: {self.answer}}}}}
+{self.nodes}
 network:
   model: ns3
   positions: {{client: {{circle: 5}}}}

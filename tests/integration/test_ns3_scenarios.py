@@ -1,0 +1,111 @@
+"""The shipped scenarios with ns-3, and what a run leaves."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+from ns3_native import SEGMENTS, Traffic, require_ns3
+
+import simcore
+from simcore.expect import evaluate, parse
+from simcore.results.metrics import Metrics
+
+pytestmark = [pytest.mark.ns3, pytest.mark.slow]
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+NAMES = ("csma_meters", "lrwpan_meters", "wifi_meters")
+
+
+@pytest.fixture(autouse=True)
+def _ns3() -> None:
+    require_ns3()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("seed", [None, 1])
+def test_expectations_hold(name: str, seed: int | None, tmp_path: Path) -> None:
+    scenario = simcore.load(SCENARIOS / f"{name}.yaml", seed=seed)
+    simcore.Federation(scenario, out=tmp_path / "run").run()
+    with simcore.open_run(tmp_path / "run") as run:
+        metrics = Metrics(run.connection)
+        for text in scenario.expect:
+            outcome = evaluate(parse(text), metrics)
+            assert outcome.passed, outcome.explanation
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_another_network_is_another_section_and_nothing_else(name: str) -> None:
+    quickstart = yaml.safe_load((SCENARIOS / "quickstart.yaml").read_text())
+    written = yaml.safe_load((SCENARIOS / f"{name}.yaml").read_text())
+    for key in ("nodes", "seed", "duration"):
+        assert written[key] == quickstart[key]
+    text = yaml.safe_dump({**written, "network": quickstart["network"], "expect": []})
+    swapped = simcore.Federation(simcore.loads(text, base=SCENARIOS), out=None).run()
+    text = yaml.safe_dump({**quickstart, "expect": []})
+    assert simcore.Federation(simcore.loads(text, base=SCENARIOS), out=None).run() == swapped
+
+
+def run(folder: Path, kind: str, more: str) -> Path:
+    """The directory of a run."""
+    traffic = Traffic(SEGMENTS[kind], clients=2, requests=3, duration=10 * 10**9, more=more)
+    traffic.through_simcore(folder)
+    return folder / "run"
+
+
+def packets(file: Path) -> list[tuple[int, int]]:
+    """Time (ns) and length of each packet of a capture."""
+    data = file.read_bytes()
+    magic = struct.unpack_from("<I", data)[0]
+    unit = {0xA1B2C3D4: 1000, 0xA1B23C4D: 1}[magic]
+    found, place = [], 24
+    while place < len(data):
+        seconds, fraction, kept, _ = struct.unpack_from("<IIII", data, place)
+        found.append((seconds * 10**9 + fraction * unit, kept))
+        place += 16 + kept
+    return found
+
+
+@pytest.mark.parametrize("kind", SEGMENTS)
+def test_captures(kind: str, tmp_path: Path) -> None:
+    folder = run(tmp_path, kind, "  pcap: true") / "ns3"
+    names = {file.name for file in folder.glob("*.pcap")}
+    assert {"p2p-1-gateway.pcap", "p2p-1-cloud.pcap"} <= names
+    assert len(names) == (6 if kind == "p2p" else 5)
+    wan = packets(folder / "p2p-1-cloud.pcap")
+    data = [size for _, size in wan if size >= 2 + 20 + 8 + 40]
+    assert len(data) == 12  # six requests, six answers
+
+
+def test_captures_of_one_segment(tmp_path: Path) -> None:
+    folder = run(tmp_path, "csma", "  pcap: [p2p-1]") / "ns3"
+    assert {file.name for file in folder.glob("*.pcap")} == {
+        "p2p-1-gateway.pcap",
+        "p2p-1-cloud.pcap",
+    }
+
+
+def test_flow_monitor_counts_what_simcore_counts(tmp_path: Path) -> None:
+    folder = run(tmp_path, "csma", "  flow_monitor: true")
+    flows = ElementTree.parse(folder / "ns3" / "flows.xml").getroot().find("FlowStats")
+    assert flows is not None
+    assert sum(int(flow.attrib["rxPackets"]) for flow in flows) == 12
+    assert sum(int(flow.attrib["lostPackets"]) for flow in flows) == 0
+
+
+@pytest.mark.parametrize("kind", SEGMENTS)
+def test_figures_of_links(kind: str, tmp_path: Path) -> None:
+    with simcore.open_run(run(tmp_path, kind, "")) as opened:
+        cursor = opened.connection.execute("SELECT * FROM link")
+        names = [column[0] for column in cursor.description]
+        links = {row[0]: dict(zip(names, row, strict=True)) for row in cursor}
+    cloud, gateway = links["p2p-1:cloud"], links["p2p-1:gateway"]
+    assert (cloud["source"], cloud["destination"]) == ("cloud", "gateway")
+    for link, size in ((gateway, 60), (cloud, 40)):
+        assert link["entered"] == link["delivered"] == 6
+        headers = (28 if kind != "lrwpan" else 48) + 2  # UDP, IP, PPP
+        assert link["bytes"] == 6 * (size + headers)
+        assert link["busy"] == 6 * (size + headers) * 8 * 50  # 20 Mbit/s
