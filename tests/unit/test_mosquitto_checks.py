@@ -106,8 +106,8 @@ def test_invalid(folder: Path, keys: str) -> None:
     assert found.startswith(INVALID[keys])
 
 
+@pytest.mark.docker
 def test_program_of_a_container(folder: Path) -> None:
-    pytest.importorskip("docker")
     expected = "nodes.broker.program: 'program' has no effect with run: container"
     assert problems(folder, "run: container\nprogram: mine") == [expected]
     assert problems(folder, "run: container") == []
@@ -129,9 +129,9 @@ def test_nothing_there(folder: Path, monkeypatch: pytest.MonkeyPatch, without_do
 
 
 # docker-py leaves a socket behind that could not connect.
+@pytest.mark.docker
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_neither_an_engine_nor_a_program(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("docker")
     monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/none")
     monkeypatch.setattr(program, "find", lambda *_: None)
     scenario = loads(SCENARIO.format(keys=""), base=folder)

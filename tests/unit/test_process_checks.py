@@ -92,7 +92,7 @@ INVALID = {
     "service: services.py:function": "nodes.node.service: function in services.py is a function, "
     "a class is needed",
     "service: ecko": "nodes.node.service: unknown service 'ecko': write file.py:Class, or one of "
-    "echo (did you mean 'echo'?)",
+    "echo, ",
     TOOL + "workers: 2": "nodes.node.workers: 'workers' has no effect without 'service'",
     TOOL + "queue: 2": "nodes.node.queue: 'queue' has no effect without 'service'",
     SERVICE + "kind: free_running": "nodes.node.kind: 'kind' has no effect without 'command': "
