@@ -40,16 +40,6 @@ def require(tool: str) -> str:
     return path
 
 
-def ns3() -> Path:
-    """The library with ns-3, which is built first if need be."""
-    from simcore_netmodels.ns3 import wheel
-
-    works, why = wheel.doctor()
-    if not works:
-        unavailable(why)
-    return wheel.library()
-
-
 def heeding_modes() -> list[str]:
     """What to put before a command that is to heed file modes.
 
