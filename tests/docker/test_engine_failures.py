@@ -20,6 +20,7 @@ CREATE = "POST /containers/create"
 START = "POST /containers/[^/]+/start"
 REMOVE = "DELETE /containers/"
 TRIES = 4
+DIGEST = re.compile(r"digest ([0-9a-f]+)")
 
 
 @pytest.fixture
@@ -27,6 +28,17 @@ def project(tmp_path: Path, base_image: str) -> Iterator[Project]:
     tmp_path.chmod(0o755)  # nobody's program reads it
     with boxed(tmp_path, base_image) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, base_image: str) -> list[str]:
+    """The digest of a run without any trouble."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    folder.chmod(0o755)
+    with boxed(folder, base_image) as project:
+        found = DIGEST.findall(run(project).out)
+    assert len(found) == 1
+    return found
 
 
 @pytest.fixture
@@ -147,18 +159,13 @@ def test_command_that_is_not_in_the_image(project: Project, short: Path) -> None
     ],
 )
 def test_trouble_that_passes(
-    project: Project, short: Path, request_: str, what: str, kind: Kind
+    project: Project, short: Path, undisturbed: list[str], request_: str, what: str, kind: Kind
 ) -> None:
     """Nothing is lost by it, and who watches the run learns of it."""
-    with EngineProxy(short) as proxy:
-        undisturbed = run(project, DOCKER_HOST=proxy.host)
-    (short / "proxy.sock").unlink()
-    (project.path / "run").rename(project.path / "first")
     ended, _ = through(project, short, Fault(request_, kind, times=2))
     assert ended.code == 0, ended.err
     assert "containers connect over a Unix socket" in ended.err
-    digest = re.compile(r"digest ([0-9a-f]+)")
-    assert digest.findall(ended.out) == digest.findall(undisturbed.out) != []
+    assert DIGEST.findall(ended.out) == undisturbed
     told = (project.path / "run" / "logs" / "simcore.log").read_text().splitlines()
     assert len([each for each in told if f"the Docker Engine failed to {what} " in each]) == 2
     assert len([each for each in told if "it is asked again in 0." in each]) == 2
