@@ -5,7 +5,8 @@
 #   scripts/deploy_to_edge.sh --scenario FILE --name NODE --broker HOST[:PORT] --target USER@HOST
 #
 # What:
-#   --scenario FILE    take the node's service, config, files, limits and seed from this scenario
+#   --scenario FILE    take the node's service, config, environment, files and limits, and the
+#                      seed, from this scenario
 #   --name NODE        the node's name, in the scenario and in topics
 #   --service NAME     instead of --scenario: the service, as in a scenario, with
 #     --config JSON      its config, or @FILE

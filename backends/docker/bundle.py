@@ -1,7 +1,8 @@
 """`python -m simcore_backends.docker.bundle`: all that it takes to run a node without simcore.
 
 It writes a folder from which `docker build` and `docker run` put a service on a device, with the
-config it has in the scenario, the files that this names, and the limits it has in a simulation:
+config and environment it has in the scenario, the files that these or `files` name, and the limits
+it has in a simulation:
 
     image/      to build the service's image in; missing with --image
     node/       to build the node's image in: that, and the node's files in /scenario
@@ -35,6 +36,7 @@ from . import hardening, images
 _PLAIN = "echo"
 """The service whose image hosts a service of the user's own: Python, and nothing else."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")  # of a node, as in scenarios
+_VARIABLE = re.compile(r"[^\s#]\S*")
 _RECIPE = "ARG IMAGE\nFROM ${IMAGE}\nCOPY files /scenario\n"
 
 
@@ -44,7 +46,7 @@ class Deployed(NamedTuple):
     Attributes:
         service: as in a scenario.
         base: folder of the files that it names.
-        options: keys of the node that say what its container may do.
+        options: keys of the node that say what its container has and may do.
     """
 
     name: str
@@ -69,15 +71,18 @@ def of_scenario(file: str, name: str) -> Deployed:
     else:
         some = ", ".join(node.name for node in scenario.nodes[:10])
         raise UsageError(f"{file} has no node {name!r}; it has {some}")
-    if "service" not in node.options:
+    options = node.options
+    if "service" not in options:
         raise UsageError(f"{name} of {file} has no 'service': only services can be deployed")
+    if node.implementation != "docker":  # what limits a process is no option of a container
+        options = {"environment": options.get("environment", {})}
     return Deployed(
         name,
         node.options["service"],
         scenario.base.absolute(),
         node.config,
         scenario.seed,
-        node.options if node.implementation == "docker" else {},
+        options,
     )
 
 
@@ -132,14 +137,25 @@ def _contents(base: Path, names: Iterable[str]) -> dict[str, bytes]:
 
 
 def environment(node: Deployed) -> dict[str, str]:
-    """What deploy mode is told, by environment variables."""
+    """What the scenario has in the node's environment, and what deploy mode is told in it.
+
+    Raises:
+        UsageError: a variable cannot stand in a file for `docker run --env-file`.
+    """
+    given = node.options.get("environment", {})
+    for key, text in given.items():
+        if not _VARIABLE.fullmatch(key) or "\n" in text or "\r" in text:
+            raise UsageError(
+                f"the environment variable {key!r} cannot be handed to Docker: its name holds a "
+                "space or begins with '#', or its value has several lines"
+            )
     service = node.service
     if not CALLABLE.fullmatch(service):
         found = _installed(service)
         service = f"{found.__module__}:{found.__qualname__}"
     config = json.dumps(node.config, separators=(",", ":"), default=dict)
     told = {"NAME": node.name, "SERVICE": service, "SEED": str(node.seed), "CONFIG": config}
-    return {f"SIMCORE_DEPLOY_{key}": value for key, value in told.items()}
+    return {**given, **{f"SIMCORE_DEPLOY_{key}": value for key, value in told.items()}}
 
 
 def _installed(name: str) -> type:
@@ -194,6 +210,12 @@ def write(folder: Path, node: Deployed, image: str | None, more: Sequence[str]) 
         raise UsageError(f"{folder} is there already and not empty")
     arguments: dict[str, str] = {}
     if image is None:
+        for key in ("image", "build"):
+            if key in node.options:
+                raise UsageError(
+                    f"{node.name} has its own {key!r} in the scenario: give --image, the "
+                    "name of one that has simcore's deploy mode as well"
+                )
         name = _PLAIN if CALLABLE.fullmatch(node.service) else node.service
         lies = images.folder_of(_installed(name))
         if not (lies / "Dockerfile").is_file():
@@ -201,7 +223,8 @@ def write(folder: Path, node: Deployed, image: str | None, more: Sequence[str]) 
         context, arguments = images.context_of(lies), images.build_arguments()
         parts = _write(folder / "image", context)
         image = f"simcore/{name}:{_digest(parts, arguments)}"
-    files = _contents(node.base, [*named_files(node), *more])
+    wanted = [*named_files(node), *node.options.get("files", ()), *more]
+    files = _contents(node.base, (PurePosixPath(name).as_posix() for name in wanted))
     entries: dict[str, bytes | Path] = {f"files/{name}": data for name, data in files.items()}
     parts = _write(folder / "node", {"Dockerfile": _RECIPE.encode(), **entries})
     (folder / "node" / "files").mkdir(exist_ok=True)
@@ -253,7 +276,9 @@ def _config(text: str) -> Mapping[str, Any]:
 @click.command(context_settings={"max_content_width": 100})
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--name", required=True, help="Name of the node.")
-@click.option("--scenario", help="Take service, config, files, limits and seed from this file.")
+@click.option(
+    "--scenario", help="Take all that is said of the node, and the seed, from this file."
+)
 @click.option("--service", help="Instead: the service, as in a scenario.")
 @click.option("--config", default="{}", help="Its config, as JSON or @FILE.")
 @click.option("--base", default=".", help="Folder of the files that it names.")
