@@ -276,9 +276,7 @@ def _config(text: str) -> Mapping[str, Any]:
 @click.command(context_settings={"max_content_width": 100})
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--name", required=True, help="Name of the node.")
-@click.option(
-    "--scenario", help="Take all that is said of the node, and the seed, from this file."
-)
+@click.option("--scenario", help="Take all that is said of the node, and the seed, from this file.")
 @click.option("--service", help="Instead: the service, as in a scenario.")
 @click.option("--config", default="{}", help="Its config, as JSON or @FILE.")
 @click.option("--base", default=".", help="Folder of the files that it names.")
