@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from simcore.network import Disturbance, LinkMetrics, Path
 from simcore.network_participant import SLICE, ParticipantNetwork
 
 from .dialect import Ns3Answers
-from .plan import MAX_DATAGRAM, Segment, flows, is_ipv6, least_delay
+from .plan import MAX_DATAGRAM, Segment, flows, least_delay
 from .routes import Routes
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from simcore.message import Message
     from simcore.node import Node
     from simcore.remote import Remote
+
+_PATIENCE = 0.25
+"""Seconds of wall time that a slice of catching up may take and the next be longer."""
 
 
 class Ns3Network(ParticipantNetwork):
@@ -61,7 +65,6 @@ class Ns3Network(ParticipantNetwork):
             len(self._order), [[self._order[node] for node in each.nodes] for each in segments]
         )
         self._tcp = flows(value, groups)
-        self._largest = MAX_DATAGRAM[is_ipv6(value)]
         self._figures, self._flow_file, self._complete = figures, flow_file, complete
         self._disturbances: dict[tuple[str, str], list[Disturbance]] = {}
 
@@ -79,12 +82,12 @@ class Ns3Network(ParticipantNetwork):
 
     def stage(self, message: Message) -> None:
         """Have a message enter; see `ParticipantNetwork`."""
-        if message.size > self._largest:
+        if message.size > MAX_DATAGRAM:
             way = (message.source, message.destination)
             if way not in self._tcp:
                 raise SendError(
                     f"{message.source} sends {message.size} bytes to {message.destination}: a "
-                    f"datagram carries {self._largest}; send less, or have it go over TCP: "
+                    f"datagram carries {MAX_DATAGRAM}; send less, or have it go over TCP: "
                     f"'tcp: [{{from: {way[0]}, to: {way[1]}}}]'",
                     node=message.source,
                     now=message.sent,
@@ -100,12 +103,16 @@ class Ns3Network(ParticipantNetwork):
             self._catch_up(self._waiting[0].entered)
         super()._go(until)
 
-    def _catch_up(self, time: int) -> None:
+    def _catch_up(self, instant: int) -> None:
         """Have ns-3 do what it left undone while nothing was under way, in slices, up to a time."""
-        while not self._inside and time - self.clock > SLICE:
+        step = SLICE
+        while not self._inside and instant - self.clock > step:
             waiting, self._waiting = self._waiting, []
-            self._tell({"do": "catch_up"}, self.clock + SLICE)
-            super()._go(self.clock + SLICE + 1)
+            self._tell({"do": "catch_up"}, self.clock + step)
+            began = time.monotonic()
+            super()._go(self.clock + step + 1)
+            # As long as a run may take to notice that it is to stop, whatever happens in a slice.
+            step = step * 2 if time.monotonic() - began < _PATIENCE else max(step // 2, SLICE)
             self._waiting = waiting + self._waiting
 
     def finish(self, end: int) -> None:

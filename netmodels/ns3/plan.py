@@ -23,8 +23,8 @@ _LEAST_FRAME = {"p2p": 30, "csma": 46}
 _LEAST_AIR = {"wifi": 20_000, "lrwpan": 17 * 32_000}
 """Time on air that no frame is shorter than, ns: the preamble of OFDM; 17 bytes at 250 kbit/s."""
 
-MAX_DATAGRAM = {False: 65_507, True: 65_527}
-"""Bytes that a datagram carries at most, over IPv4 and over IPv6."""
+MAX_DATAGRAM = 65_507
+"""Bytes that a datagram carries at most; ns-3 has the same bound over IPv6."""
 
 
 @dataclass
