@@ -7,7 +7,7 @@ that loads it; simcore's own process never does.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 NEVER = 2**64 - 1
 KINDS = {"p2p": 0, "csma": 1, "wifi": 2, "lrwpan": 3}
@@ -44,7 +44,9 @@ class Settings(ctypes.Structure):
 
 _U32, _U64, _I32, _I64 = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int32, ctypes.c_int64
 _TEXT, _REAL = ctypes.c_char_p, ctypes.c_double
+_FAREWELL = ctypes.CFUNCTYPE(None, _TEXT)
 _FUNCTIONS = {
+    "sn_on_giving_up": (None, _FAREWELL),
     "sn_open": (None, _U32, _U64, _U64, _I32),
     "sn_default": (_TEXT, _TEXT, _TEXT),
     "sn_nodes": (None, _U32, _I32, ctypes.POINTER(_REAL), ctypes.POINTER(_I64)),
@@ -64,6 +66,7 @@ _FUNCTIONS = {
     "sn_catch_up": (None, _U64),
     "sn_next": (_U64,),
     "sn_outcomes": (_U32, ctypes.POINTER(Outcome), _U32),
+    "sn_now": (_U64,),
     "sn_events": (_U64,),
     "sn_disturb": (None, _U64, _U32, _U32, _I32, _REAL),
     "sn_node_down": (None, _U64, _U32, _I32),
@@ -80,6 +83,9 @@ class Binding:
 
     Args:
         file: the library.
+
+    Attributes:
+        doing: what ns-3 is asked to do before virtual time begins, for messages.
     """
 
     def __init__(self, file: str) -> None:
@@ -93,6 +99,12 @@ class Binding:
         self.send = self.library.sn_send
         self.next = self.library.sn_next
         self._outcomes = (Outcome * _ROOM)()
+        self.doing = ""
+
+    def on_giving_up(self, tell: Callable[[str], None]) -> None:
+        """Have someone told, with ns-3's own words, when it gives up and ends the process."""
+        self._farewell = _FAREWELL(lambda text: tell(text.decode(errors="replace")))
+        self.library.sn_on_giving_up(self._farewell)
 
     def outcomes(self) -> list[tuple[int, int, str]]:
         """What became of messages since the last call: number, time (ns), fate."""
@@ -106,6 +118,7 @@ class Binding:
 
     def default(self, name: str, value: str) -> str | None:
         """Set the default of an attribute; what is wrong with it, or None."""
+        self.doing = f"network.defaults: {name} was set to '{value}'"
         problem = self.library.sn_default(name.encode(), value.encode())
         return None if problem is None else problem.decode()
 

@@ -49,10 +49,11 @@ class Built:
         library.sn_open(*_seeds(seed), 2**64 - 1 if patience is None else patience, native)
         for name, value in config["defaults"].items():
             if (problem := ns3.default(name, value)) is not None:
-                raise Impossible(f"{name}: {problem}")
+                raise Impossible(f"network.defaults: {problem}")
         ns3.nodes(config["ipv6"], config["positions"], [_stream("node", name) for name in names])
         self.first = [self._segment(number) for number in range(len(self.segments))]
         self.routes = Routes(len(names), [each["nodes"] for each in self.segments])
+        ns3.doing = "addresses and routes were set"
         self._route()
         library.sn_sockets()
         self._warm_up(config["warm_up"])
@@ -63,6 +64,7 @@ class Built:
         if config["flows"]:
             library.sn_flow_monitor()
         library.sn_begin()
+        ns3.doing = ""
         self._streams = {tuple(pair) for pair in config["tcp"]}
         self._ways: dict[tuple[str, str], tuple[int, int, bool]] = {}
 
@@ -95,6 +97,7 @@ class Built:
             loss=segment.get("loss", 0.0),
             bit_errors=segment.get("bit_errors", 0.0),
         )
+        self.ns3.doing = f"segment {segment['name']} was made"
         streams = [_stream(segment["name"], self.names[node]) for node in segment["nodes"]]
         return self.ns3.segment(number, segment["kind"], segment["nodes"], streams, keys)
 

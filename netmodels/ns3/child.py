@@ -6,6 +6,8 @@ simcore wants done: a fault, a stretch of time to catch up with, the figures at 
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from typing import Any
 
@@ -13,6 +15,8 @@ from simcore.protocol.peer import Message, Peer, serve
 
 from .binding import NEVER, Binding
 from .building import Built, Impossible
+
+_MESSAGE = re.compile(r'msg="(.+)", [+-]')
 
 
 class Network:
@@ -22,7 +26,9 @@ class Network:
 
     def start(self, peer: Peer) -> int | None:
         """Build the network; nothing happens in it until a message enters."""
+        self._peer = peer
         self._ns3 = Binding(peer.config["library"])
+        self._ns3.on_giving_up(self._give_up)
         try:
             self._built = Built(self._ns3, peer.config, peer.seed, peer.nodes)
         except Impossible as error:
@@ -49,6 +55,13 @@ class Network:
         following: int = ns3.next()
         return None if following == NEVER else following
 
+    def _give_up(self, text: str) -> None:
+        """Report ns-3's last words; it can do nothing any more."""
+        told = _MESSAGE.findall(text) or [line for line in text.splitlines() if line.strip()]
+        when = self._ns3.doing or f"it was at {self._ns3.library.sn_now()} ns of virtual time"
+        self._peer.fail(f"ns-3 gave up when {when}: {told[0] if told else 'without a word'}")
+        os._exit(1)
+
     def _act(self, at: int, action: dict[str, Any]) -> None:
         library, built = self._ns3.library, self._built
         what = action["do"]
@@ -69,7 +82,9 @@ class Network:
         elif what == "node":
             library.sn_node_down(at, action["node"], action["down"])
         elif what == "report":
-            library.sn_report(at + 1, action["file"].encode(), action["flows"].encode())
+            if library.sn_report(at + 1, action["file"].encode(), action["flows"].encode()):
+                self._peer.fail(f"the figures cannot be written to {action['file']}")
+                sys.exit(1)
             library.sn_close()
 
 

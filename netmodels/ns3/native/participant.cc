@@ -5,12 +5,20 @@
 // The one file that is compiled. It is linked with ns-3, so its licence is ns-3's, and it is loaded
 // by a process of its own. Functions that can be refused return a text, or null.
 #include "faults.h"
+#include "giving_up.h"
 #include "outputs.h"
 
 using namespace simcore;
 
 extern "C"
 {
+/// Whom to tell when ns-3 gives up; the process ends right after that.
+void
+sn_on_giving_up(Farewell farewell)
+{
+    TellWhenGivingUp(farewell);
+}
+
 /// Begin: before any node is made. `native`: with ns-3's own simulator, for comparison.
 void
 sn_open(uint32_t seed, uint64_t run, uint64_t patience, int native)
@@ -220,6 +228,13 @@ sn_outcomes(Outcome* target, uint32_t room)
     std::copy_n(outcomes.begin(), count, target);
     outcomes.erase(outcomes.begin(), outcomes.begin() + count);
     return count;
+}
+
+/// How far ns-3 has come (virtual ns).
+uint64_t
+sn_now()
+{
+    return TheLedger().Now();
 }
 
 uint64_t
