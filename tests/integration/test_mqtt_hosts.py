@@ -202,7 +202,8 @@ def test_a_finished_run_is_freed() -> None:
     assert len(texts(told, "gateway")) > 50
     gone = weakref.ref(told.federation)
     del told
-    gc.collect()
+    gc.collect()  # the broker's service, which holds messages
+    gc.collect()  # what these led to
     assert gone() is None
 
 
