@@ -4,6 +4,8 @@
 // scheduled from the event that leads to it. Compiled for tests only.
 #include "participant.cc"
 
+#include <set>
+
 namespace
 {
 
@@ -29,6 +31,7 @@ struct Record
 
 std::vector<Client> g_clients;
 std::vector<Record> g_records;
+std::set<uint64_t> g_known; ///< radios may deliver a datagram twice; the first counts
 
 void
 Ask(uint32_t number)
@@ -48,6 +51,10 @@ Answer(uint32_t number, uint64_t id)
 void
 OnDelivered(uint64_t id, uint32_t, uint32_t)
 {
+    if (!g_known.insert(id).second)
+    {
+        return;
+    }
     g_records.push_back({TheLedger().Now(), id});
     auto number = static_cast<uint32_t>((id >> 32) - 1);
     Client& client = g_clients[number];
