@@ -53,7 +53,7 @@ class Refused(EngineError):
 
 
 class Engine:
-    """The engine that DOCKER_HOST names, or the current context of the `docker` command.
+    """The engine that DOCKER_HOST names, or DOCKER_CONTEXT, or the `docker` command's own context.
 
     Attributes:
         api: docker-py's client.
@@ -75,6 +75,12 @@ class Engine:
             self.api: APIClient = docker.APIClient(
                 **options, version="auto", timeout=TIMEOUT, **_POOLS
             )
+        except docker.errors.TLSParameterError as error:
+            raise EngineError(
+                f"the certificates for the Docker Engine at {self.address} cannot be used: with "
+                "DOCKER_TLS_VERIFY, ca.pem, cert.pem and key.pem are in the folder that "
+                f"DOCKER_CERT_PATH names ({text_of(error).partition('. TLS config')[0]})"
+            ) from None
         except (docker.errors.DockerException, OSError, ValueError) as error:
             raise EngineError(unreachable(self.address, error)) from None
 
@@ -154,11 +160,17 @@ def _library() -> Any:
 
 
 def _of_context(docker: Any) -> dict[str, Any]:
-    """Where the current context of the `docker` command is, as Docker Desktop and Colima set it."""
+    """Where the context of the `docker` command is, as Docker Desktop and Colima set it."""
     from docker.context import ContextAPI
 
-    context = ContextAPI.get_current_context()
-    if context is None or context.name == "default" or not context.Host:
+    name = os.environ.get("DOCKER_CONTEXT")
+    context = ContextAPI.get_context(name)
+    if context is None:  # another engine than the one that was meant would be no help
+        raise EngineError(
+            f"there is no docker context {name!r} (named by DOCKER_CONTEXT)" if name
+            else "the current docker context is not there: choose one with docker context use"
+        )  # fmt: skip
+    if context.name == "default" or not context.Host:
         return {}
     options: dict[str, Any] = {"base_url": context.Host}
     if context.TLSConfig is not None:

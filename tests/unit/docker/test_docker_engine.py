@@ -94,24 +94,52 @@ def _wrapped(error: OSError) -> Exception:
     return outer
 
 
-def test_the_current_context(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As Docker Desktop and Colima set it."""
-    from docker.context import Context
+def _make_context(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str) -> str:
+    """A context of the `docker` command; where its engine is."""
+    meta = folder / "contexts" / "meta" / _digest(name)
+    meta.mkdir(parents=True)
+    host = f"unix://{folder}/{name}.sock"
+    (meta / "meta.json").write_text(
+        json.dumps({"Name": name, "Metadata": {}, "Endpoints": {"docker": {"Host": host}}})
+    )
+    return host
 
+
+def test_contexts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One is the current one, as Docker Desktop and Colima set it, unless a variable names another."""
     folder = tmp_path / "config"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"currentContext": "colima"}))
-    monkeypatch.setattr("docker.context.config.get_context_dir", lambda: str(folder / "contexts"))
-    monkeypatch.setattr("docker.context.api.get_current_context_name", lambda: "colima")
-    meta = folder / "contexts" / "meta" / _digest("colima")
-    meta.mkdir(parents=True)
-    host = f"unix://{tmp_path}/colima.sock"
-    (meta / "meta.json").write_text(
-        json.dumps({"Name": "colima", "Metadata": {}, "Endpoints": {"docker": {"Host": host}}})
+    colima = _make_context(monkeypatch, folder, "colima")
+    other = _make_context(monkeypatch, folder, "other")
+    assert refusal().startswith(f"no Docker Engine answers at {colima}: is it running?")
+    monkeypatch.setenv("DOCKER_CONTEXT", "other")
+    assert refusal().startswith(f"no Docker Engine answers at {other}: is it running?")
+
+
+def test_a_context_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The local engine is not taken for it."""
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"currentContext": "gone"}))
+    assert refusal() == (
+        "the current docker context is not there: choose one with docker context use"
     )
-    monkeypatch.setattr("docker.context.context.get_meta_dir", lambda name=None: str(meta))
-    assert Context.load_context("colima") is not None
-    assert refusal().startswith(f"no Docker Engine answers at {host}: is it running?")
+    monkeypatch.setenv("DOCKER_CONTEXT", "lost")
+    assert refusal() == "there is no docker context 'lost' (named by DOCKER_CONTEXT)"
+
+
+@pytest.mark.parametrize("folder", [None, "/nowhere"])
+def test_certificates_that_are_not_there(
+    monkeypatch: pytest.MonkeyPatch, folder: str | None
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:2376")
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    if folder is not None:
+        monkeypatch.setenv("DOCKER_CERT_PATH", folder)
+    said = refusal()
+    assert said.startswith("the certificates for the Docker Engine at tcp://127.0.0.1:2376 ")
+    assert "DOCKER_CERT_PATH" in said
 
 
 def _digest(name: str) -> str:
