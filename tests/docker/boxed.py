@@ -114,6 +114,7 @@ def failed(project: Project, *options: str, **more: Any) -> Report:
 
 def container_of(engine: DockerClient, node: str, process: int) -> Any:
     """The container of a node of the simcore with this process number."""
-    found = engine.containers.list(all=True, filters={"label": f"simcore.node={node}"})
+    labelled = {"label": f"simcore.node={node}"}
+    found = engine.containers.list(all=True, filters=labelled, ignore_removed=True)
     [one] = [each for each in found if each.labels["simcore.run"].startswith(f"{process}-")]
     return one

@@ -106,14 +106,18 @@ def test_a_container_that_ends_meanwhile(project: Project) -> None:
 def test_ctrl_c_while_it_is_waited_for(project: Project, engine: DockerClient) -> None:
     with project.start("scenario.yaml", "--out", "run", *health("[sleep, '3600']")) as started:
         deadline = time.monotonic() + PATIENCE
-        while not _sleeping(engine):
+        while not _sleeping(engine, started.process.pid):
             assert time.monotonic() < deadline
         started.send(2)
         ended = started.end()
     assert ended.code == 130, ended.err
 
 
-def _sleeping(engine: DockerClient) -> bool:
-    """Whether a container of ours runs a health command."""
-    found = engine.containers.list(filters={"label": "simcore.node=service"})
-    return any("sleep 3600" in " ".join(row) for each in found for row in each.top()["Processes"])
+def _sleeping(engine: DockerClient, process: int) -> bool:
+    """Whether the container of the simcore with this process number runs a health command."""
+    labelled = {"label": "simcore.node=service"}
+    for each in engine.containers.list(filters=labelled, ignore_removed=True):
+        if each.labels["simcore.run"].startswith(f"{process}-"):
+            rows = each.top()["Processes"] or ()  # none before it has begun
+            return any("sleep 3600" in " ".join(row) for row in rows)
+    return False

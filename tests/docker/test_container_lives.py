@@ -220,7 +220,9 @@ def test_labels_say_whose_a_container_is(
         started.until("reached")
         [container] = [
             each
-            for each in engine.containers.list(filters={"label": "simcore.node=service"})
+            for each in engine.containers.list(
+                filters={"label": "simcore.node=service"}, ignore_removed=True
+            )
             if each.labels["simcore.run"].startswith(f"{started.process.pid}-")
         ]
         assert container.name.startswith("simcore-") and container.name.endswith("-service")

@@ -48,7 +48,7 @@ def test_faults(
     calls: list[bool] = []
 
     def there() -> bool:
-        return bool(engine.containers.list(all=True, filters={"name": name}))
+        return bool(engine.containers.list(all=True, filters={"name": name}, ignore_removed=True))
 
     fault = Fault("POST /containers/create", kind, action=lambda: calls.append(there()))
     with EngineProxy(tmp_path, [fault]) as proxy, closing(client(proxy)) as ours:
@@ -63,7 +63,7 @@ def test_faults(
                 ours.containers.create(base_image, ["true"], name=name, network_mode="none")
         else:
             ours.containers.create(base_image, ["true"], name=name, network_mode="none")
-        found = engine.containers.list(all=True, filters={"name": name})
+        found = engine.containers.list(all=True, filters={"name": name}, ignore_removed=True)
         assert len(found) == made
         for each in found:
             each.remove()

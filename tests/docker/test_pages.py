@@ -40,7 +40,7 @@ def all_gone(engine: DockerClient) -> Iterator[None]:
 
     def deployed() -> list[Any]:
         found: list[Any] = engine.containers.list(
-            all=True, filters={"label": "simcore.deployed=gateway"}
+            all=True, filters={"label": "simcore.deployed=gateway"}, ignore_removed=True
         )
         return found
 
