@@ -5,16 +5,20 @@ The file `tests/system/test_mosquitto_failures.py` is the same with one that is 
 
 from __future__ import annotations
 
+import json
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import fleet
 import pytest
 from boxed import container_of
 from brokered import WAITS, Brokered, brokered
 from docker import DockerClient
 from mosquitto import program
 from simcore_backends.mqtt.settings import DIALECTS, dialect_of
+from support import ROOT
 
 from simcore import open_run
 
@@ -77,6 +81,54 @@ def test_crash_and_restart_is_that_of_the_model(project: Brokered) -> None:
         query = "SELECT life, exit FROM participant WHERE name = 'broker' ORDER BY life"
         lives = run.connection.execute(query).fetchall()
     assert lives == [(1, "was removed by simcore"), (2, "was removed by simcore")]
+
+
+@pytest.mark.slow
+def test_twenty_runs_of_the_example(project: Brokered) -> None:
+    """In containers and as processes: all have the digest of scenarios/mqtt_python.yaml."""
+
+    def digest(name: str, *options: str) -> str:
+        shutil.rmtree(project.path / "run", ignore_errors=True)
+        scenario = ROOT / "scenarios" / f"{name}.yaml"
+        ended = project.simcore(scenario, "--out", "run", *options)
+        assert ended.code == 0, ended.err  # so all expectations hold, too
+        return str(json.loads((project.path / "run" / "manifest.json").read_bytes())["digest"])
+
+    wanted = digest("mqtt_python")
+    where = ["--set=nodes.broker.run=container", "--set=nodes.broker.run=process"]
+    assert {digest("mqtt_docker", where[number % 2]) for number in range(20)} == {wanted}
+
+
+def test_examples_differ_in_the_broker_alone() -> None:
+    python, docker = ((ROOT / "scenarios" / f"mqtt_{name}.yaml").read_text().splitlines()
+                      for name in ("python", "docker"))  # fmt: skip
+    differing = [pair for pair in zip(python, docker, strict=True) if pair[0] != pair[1]]
+    assert differing == [
+        (
+            "# Run it:               python -m simcore scenarios/mqtt_python.yaml",
+            "# Run it:               python -m simcore scenarios/mqtt_docker.yaml",
+        ),
+        (
+            "  broker: {tier: edge, service: mqtt_broker}",
+            "  broker: {tier: edge, implementation: mosquitto}",
+        ),
+    ]
+
+
+@pytest.mark.parametrize("broker", [REAL, "service: mqtt_broker, implementation: docker"])
+def test_a_hundred_clients(project: Brokered, provisions: Mapping[str, str], broker: str) -> None:
+    parts = project.run("--until=20ms", out="first")["parts"]
+    like = dialect_of(parts["mosquitto of broker"])
+    [version] = [name for name, each in DIALECTS.items() if each == like]
+    digests = []
+    for keys in (broker, "service: mqtt_broker"):
+        fleet.write(project.path, keys, version, "2s")
+        shutil.rmtree(project.path / "run", ignore_errors=True)
+        ended = project.simcore("fleet.yaml", "--out", "run")
+        assert ended.code == 0, ended.err
+        manifest = json.loads((project.path / "run" / "manifest.json").read_bytes())
+        digests.append(manifest["digest"])
+    assert digests[0] == digests[1]
 
 
 def test_it_may_do_little(project: Brokered, engine: DockerClient) -> None:

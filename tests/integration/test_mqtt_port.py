@@ -7,18 +7,27 @@ from __future__ import annotations
 
 import queue
 import re
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
-from simcore_backends.mqtt.packets import Pingreq
+from simcore_backends.mqtt.packets import (
+    Connack,
+    Connect,
+    Pingreq,
+    Pingresp,
+    Publish,
+    Suback,
+    Subscribe,
+)
 from support import PATIENCE, require
 
 from simcore import open_run
@@ -179,6 +188,127 @@ def test_who_breaks_the_rules_loses_the_own_connection_and_nothing_else(tmp_path
             assert sock.recv(100) == b""
         with client(port) as (_, found):
             until(found, "subscribed")
+
+
+def test_a_visitor_keeps_its_own_time(tmp_path: Path) -> None:
+    """However fast the run is: its keepalive of 60 s would be over in a moment."""
+    with (
+        under_way(tmp_path, BROKERS["model"], "--realtime", "500", duration="1000h") as process,
+        client(port_of(process)) as (_, found),
+    ):
+        until(found, "subscribed")
+        first = int(found.get(timeout=PATIENCE)[1])
+        while (last := found.get(timeout=PATIENCE)) != "disconnected":
+            if int(last[1]) > first + 300_000:  # five minutes of virtual time
+                return
+    pytest.fail("the broker has closed the connection")
+
+
+def test_a_visitor_that_does_not_read_is_sent_away(tmp_path: Path) -> None:
+    with (
+        under_way(tmp_path, BROKERS["model"], "--realtime", "20") as process,
+        socket.create_connection(("127.0.0.1", port := port_of(process))) as idle,
+    ):
+        idle.settimeout(PATIENCE)
+        idle.sendall(Connect("idle", keepalive=0).encode() + Subscribe(1, (("big", 0),)).encode())
+        assert idle.recv(4) == Connack().encode()
+        with client(port) as (paho, found):
+            until(found, "subscribed")
+            for _ in range(40):  # more than may wait for it, and what the kernel holds
+                paho.publish("big", bytes(1 << 20), 1).wait_for_publish(PATIENCE)
+            heard = 0
+            while data := idle.recv(1 << 16):
+                heard += len(data)
+            assert heard < 40 << 20
+            assert not found.empty()  # the run goes on for others
+
+
+def test_many_visitors(tmp_path: Path) -> None:
+    """All at once: each hears what each other says."""
+    with ExitStack() as stack:
+        process = stack.enter_context(under_way(tmp_path, BROKERS["model"], "--realtime", "20"))
+        port = port_of(process)
+        files = []
+        for _ in range(60):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            sock.settimeout(PATIENCE)
+            files.append(cast(BinaryIO, stack.enter_context(sock.makefile("rwb", 0))))
+        greeting = Connack().encode() + Suback(1, (0,)).encode()
+        for number, file in enumerate(files):
+            file.write(Connect(f"v{number}").encode() + Subscribe(1, (("all", 0),)).encode())
+        for file in files:
+            assert exactly(file, len(greeting)) == greeting
+        said = [Publish("all", b"%02d" % number).encode() for number in range(60)]
+        for file, packet in zip(files, said, strict=True):
+            file.write(packet)
+        for file in files:
+            assert {exactly(file, len(said[0])) for _ in said} == set(said)
+
+
+def exactly(file: BinaryIO, size: int) -> bytes:
+    """So many bytes of a connection."""
+    found = b""
+    while len(found) < size:
+        found += file.read(size - len(found)) or pytest.fail(f"only {found!r} came")
+    return found
+
+
+def test_one_that_talks_faster_than_the_run_goes_has_to_wait(tmp_path: Path) -> None:
+    """And not the run: nothing piles up in it."""
+    with (
+        under_way(tmp_path, BROKERS["model"], "--realtime", "20") as process,
+        socket.create_connection(("127.0.0.1", port_of(process))) as sock,
+    ):
+        sock.settimeout(PATIENCE)
+        sock.sendall(Connect("talker").encode())
+        assert sock.recv(4) == Connack().encode()
+        before = memory(process)
+        packet = Publish("nobody", bytes(1 << 18)).encode()
+        for _ in range(400):  # 100 MiB
+            sock.sendall(packet)
+        sock.sendall(Pingreq().encode())
+        assert sock.recv(2) == Pingresp().encode()
+        assert memory(process) - before < 64 << 20
+
+
+def memory(process: subprocess.Popen[str]) -> int:
+    """The most that a process has held, in bytes."""
+    text = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+    return int(text.partition("VmHWM:")[2].split()[0]) << 10
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+def test_a_broker_that_crashes_leaves_its_visitors(tmp_path: Path, broker: str) -> None:
+    if broker == "mosquitto":
+        require("mosquitto")
+    crash = "faults=[{at: 60s, for: 20s, node: broker, crash: true}]"
+    with (
+        under_way(tmp_path, BROKERS[broker], "--realtime", "20", "--set", crash) as process,
+        client(port := port_of(process)) as (_, found),
+    ):
+        until(found, "subscribed")
+        until(found, "disconnected")
+        with socket.create_connection(("127.0.0.1", port)) as early:  # nobody is there
+            early.settimeout(PATIENCE)
+            assert early.recv(1) == b""
+        until(found, "subscribed")  # it comes back by itself, as the nodes do
+        times = [int(found.get(timeout=PATIENCE)[1]) for _ in range(3)]
+        assert times[0] >= 60_000
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_interrupted_sends_its_visitors_away(tmp_path: Path, number: int) -> None:
+    with (
+        under_way(tmp_path, BROKERS["model"], "--realtime", "20") as process,
+        socket.create_connection(("127.0.0.1", port := port_of(process))) as silent,
+        client(port) as (_, found),
+    ):
+        until(found, "subscribed")
+        process.send_signal(number)
+        until(found, "disconnected")
+        silent.settimeout(PATIENCE)
+        assert silent.recv(1) == b""
+        assert process.wait(PATIENCE) == 128 + number
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
