@@ -16,6 +16,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import mosquitto
 import pytest
 from support import ROOT, require
 
@@ -90,6 +91,8 @@ def test_the_wheel_holds_what_it_needs_and_nothing_generic(wheel: Path) -> None:
         "simcore_firmware/app/hal.h",
         "simcore_firmware/prebuilt/meter-stm32f4.elf",
         "simcore_scenarios/quickstart.yaml",
+        "simcore_scenarios/mqtt_docker.yaml",
+        "simcore_scenarios/mqtt_models.py",
         "simcore_scenarios/data/digits.bin",
         "simcore_scenarios/models/digits_mlp.onnx",
         "simcore_scenarios/models/digits_cnn.pt",
@@ -127,6 +130,21 @@ def test_firmware_is_built_from_what_is_installed(installed: Installed) -> None:
     assert "Expectations   5 held" in shown
     manifest = json.loads((installed.folder / "devices" / "manifest.json").read_bytes())
     assert manifest["parts"]["firmware of meter"].startswith("meter, SHA-256 ")
+
+
+def test_mqtt_with_the_model_and_with_mosquitto(installed: Installed) -> None:
+    mosquitto.program()
+    for name, options in (
+        ("mqtt_python", ()),
+        ("mqtt_docker", ("--set=nodes.broker.run=process",)),
+    ):
+        shown = installed.simcore(name, "--out", name, *options)
+        assert "Expectations   4 held" in shown
+    digests = {
+        json.loads((installed.folder / name / "manifest.json").read_bytes())["digest"]
+        for name in ("mqtt_python", "mqtt_docker")
+    }
+    assert len(digests) == 1
 
 
 def test_schema_is_that_of_the_checkout(installed: Installed) -> None:
