@@ -268,7 +268,8 @@ class Node:
         For extensions that act in a node's stead.
         """
         self._timers += 1
-        key = (time, TIMER, 0, self.order, self._timers)
+        # Apart from the timers of a participant that may stand behind the node: it counts its own.
+        key = (time, TIMER, 1, self.order, self._timers)
         self._calendar.push((*key, self._act, (self.lives, action)))
 
     def _act(self, entry: tuple[int, Callable[[], None]]) -> None:

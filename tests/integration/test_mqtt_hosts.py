@@ -382,3 +382,71 @@ mqtt:
     assert counts["mqtt.publish", "delivered"] > 100
     assert counts["mqtt.publish", "loss"] > 5
     assert counts["shown", "delivered"] > 50
+
+
+PROGRAM = '''
+"""Hosts several nodes: each publishes when it is told to, and tells what comes back."""
+from simcore.protocol.peer import Peer
+
+with Peer.connect() as peer:
+    peer.ready("reactive", 1_000_000_000)
+    for advance in peer.advances():
+        outputs = []
+        def send(node, kind, payload, cause=None):
+            message = {"at": advance.until, "src": node, "dst": "broker", "kind": kind,
+                       "payload": payload}
+            outputs.append(message if cause is None else {**message, "cause": cause})
+        if advance.until == 1_000_000_000:
+            for node in peer.nodes:
+                send(node, "mqtt.subscribe", {"filter": f"to/{node}", "qos": 1})
+                send(node, "mqtt.publish", {"topic": "from", "payload": node, "qos": 2})
+        for message in advance.inputs:
+            if message.kind == "mqtt.message":
+                send(message.destination, "mqtt.publish",
+                     {"topic": "done", "payload": message.payload["payload"]}, message.id)
+        peer.done(outputs, [])
+'''
+
+
+def test_one_process_may_host_several_clients(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    (tmp_path / "code.py").write_text(
+        """
+from simcore_backends import mqtt
+
+def gateway(node):
+    while True:
+        message = yield node.receive()
+        found = message.payload
+        node.record("got", f"{found['topic']} {found['payload']}")
+        if found["topic"] == "from":
+            mqtt.publish(node, f"to/{found['payload']}", found["payload"], 1, cause=message)
+""",
+        encoding="utf-8",
+    )
+    text = f"""
+simcore: 1
+duration: 60s
+nodes:
+  meter: {{count: 3, implementation: process, command: [{sys.executable}, program.py], hosts: group}}
+  gateway: {{model: code.py:gateway}}
+  broker: {{service: mqtt_broker}}
+network:
+  model: latency
+  links:
+    - {{between: [meter, broker], delay: 10ms, loss: 20%}}
+    - {{between: [gateway, broker], delay: 2ms}}
+mqtt:
+  broker: broker
+  clients:
+    meter: {{}}
+    gateway: {{subscribe: [{{filter: from, qos: 2}}, {{filter: done}}]}}
+"""
+    Federation(loads(text, base=tmp_path), out=tmp_path / "run").run()
+    with open_run(tmp_path / "run") as opened:
+        query = "SELECT value FROM measurements WHERE name = 'got'"
+        got = sorted(value for (value,) in opened.connection.execute(query))
+        query = "SELECT count(*) FROM messages WHERE source = 'meter-1' AND cause LIKE 'broker/%'"
+        [(caused,)] = opened.connection.execute(query)
+    assert got == sorted(f"{what} meter-{i}" for what in ("from", "done") for i in range(3))
+    assert caused > 3
