@@ -6,6 +6,7 @@ As everywhere here, counts are asserted and times are not.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from compare import Figures
@@ -24,6 +25,9 @@ from simcore_backends.mqtt.packets import (
     decode,
 )
 from simcore_backends.mqtt.settings import Settings
+
+from simcore import Federation, open_run
+from simcore.scenario import loads
 
 pytestmark = pytest.mark.bench
 
@@ -104,6 +108,78 @@ def test_instant_of_a_hundred_messages(figures: Figures, pairs: int, most: float
             broker.close()
         model = Broker(Model(SETTINGS), SETTINGS)
         figures.state("the same in the model", measure(model, pairs, qos), "ms")
+
+
+THROUGH = """
+simcore: 1
+duration: {rounds}s
+nodes:
+  talker: {{count: {pairs}, model: talk.py:talker, config: {{count: {count}, qos: {qos}}}}}
+  hearer: {{count: {pairs}}}
+  broker: {{config: {{max_inflight_messages: 200}}, {broker}}}
+network: {{model: latency, links: [
+  {{between: [talker, broker], delay: 1ms}}, {{between: [hearer, broker], delay: 1ms}}]}}
+mqtt:
+  broker: broker
+  clients: {{talker: {{}}, {hearers}}}
+"""
+TALKER = """
+from simcore_backends import mqtt
+
+
+def talker(node):
+    while True:
+        yield node.sleep("500ms")
+        for _ in range(node.config["count"]):
+            mqtt.publish(node, f"topic/{node.index}", 21.5, node.config["qos"])
+        yield node.sleep("500ms")
+"""
+THROUGH_ROUNDS = 21
+
+
+def through_simcore(folder: Path, broker: str, pairs: int, qos: int) -> tuple[list[float], float]:
+    """What the broker's instants with 100 messages take in a run (ms), and a round in all (ms)."""
+    (folder / "talk.py").write_text(TALKER, encoding="utf-8")
+    names = ["hearer"] if pairs == 1 else [f"hearer-{each}" for each in range(pairs)]
+    hearers = ", ".join(
+        f"{name}: {{subscribe: [{{filter: topic/{each}, qos: {qos}}}]}}"
+        for each, name in enumerate(names)
+    )
+    text = THROUGH.format(
+        rounds=THROUGH_ROUNDS, pairs=pairs, count=PUBLISHED // pairs, qos=qos, broker=broker,
+        hearers=hearers,
+    )  # fmt: skip
+    out = folder / f"run-{broker[:4]}-{pairs}-{qos}"
+    federation = Federation(loads(text, base=folder), out=out)
+    start = time.perf_counter()
+    federation.run()
+    took = (time.perf_counter() - start) / THROUGH_ROUNDS * 1000
+    with open_run(out) as run:
+        query = "SELECT (done - begun) / 1e6 FROM exchange WHERE at % 1000000000 = 501000000"
+        instants = [row[0] for row in run.connection.execute(query)]
+        query = (
+            "SELECT count(*) FROM messages WHERE kind = 'mqtt.publish' AND source = 'broker' "
+            "AND fate = 'delivered'"
+        )
+        (delivered,) = run.connection.execute(query).fetchone()
+    assert delivered == THROUGH_ROUNDS * PUBLISHED
+    return instants, took
+
+
+@pytest.mark.parametrize("pairs", [1, 100])
+def test_instant_of_a_hundred_messages_in_a_run(
+    figures: Figures, pairs: int, tmp_path: Path
+) -> None:
+    """With all that simcore does: streams, acknowledgements, causes, results."""
+    for qos in (0, 1, 2):
+        what = f"100 messages with QoS {qos} at one instant of a run, {pairs}+{pairs} clients"
+        real = "implementation: mosquitto, run: process"
+        instants, whole = through_simcore(tmp_path, real, pairs, qos)
+        assert len(instants) == THROUGH_ROUNDS
+        figures.state(f"{what}, the broker's exchange", instants, "ms")
+        figures.state("the same, until all is over, Mosquitto", [whole], "ms")
+        _, whole = through_simcore(tmp_path, "service: mqtt_broker", pairs, qos)
+        figures.state("the same, model", [whole], "ms")
 
 
 def test_instant_without_messages(figures: Figures) -> None:
