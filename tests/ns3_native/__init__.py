@@ -80,6 +80,7 @@ class Traffic:
         answer: bytes of an answer; 0: there is none, and nobody waits for one.
         more: further lines of `network`.
         nodes: further lines of `nodes`.
+        fixed: pauses of all clients, instead of random ones.
         wan: the entry that joins gateway and cloud.
     """
 
@@ -93,6 +94,7 @@ class Traffic:
     duration: int = 20 * 10**9
     more: str = ""
     nodes: str = ""
+    fixed: list[int] = field(default_factory=list)
     wan: str = "{kind: p2p, between: [gateway, cloud], rate: 20Mbit/s, delay: 20ms}"
     seconds: float = field(default=0.0, init=False)
     exchanges: int = field(default=0, init=False)
@@ -103,6 +105,8 @@ class Traffic:
         """Before each request of each client, ns."""
         rng = random.Random(self.seed)
         names = [f"client-{i}" for i in range(self.clients)] if self.clients > 1 else ["client"]
+        if self.fixed:
+            return dict.fromkeys(names, self.fixed)
         return {name: [rng.randrange(self.period) for _ in range(self.requests)] for name in names}
 
     def scenario(self, folder: Path) -> simcore.Scenario:
