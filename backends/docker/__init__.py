@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 
 L = TypeVar("L", bound=ContainerLauncher)
 
-_PLAIN = "echo"
-"""The service whose image hosts a service of the scenario's own: Python, and nothing else."""
-
 # The image may have a PYTHONPATH of its own. Without the working directory, which is the scenario's
 # folder: a file there may be called as one of Python's modules is.
 _HOST = (
@@ -144,7 +141,7 @@ def _image(federation: Federation, fleet: Fleet, spec: NodeSpec) -> Image:
         return images.named(fleet.engine, options["image"], federation.say)
     name = options["service"]
     if service_keys.CALLABLE.fullmatch(name):
-        name = _PLAIN
+        name = images.PLAIN
     service = federation.plugins.service(name)
     return images.of_service(fleet.engine, name, service, federation.say)
 

@@ -33,8 +33,6 @@ from simcore.plugins import Plugins
 from ..service_keys import CALLABLE
 from . import hardening, images
 
-_PLAIN = "echo"
-"""The service whose image hosts a service of the user's own: Python, and nothing else."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")  # of a node, as in scenarios
 _VARIABLE = re.compile(r"[^\s#]\S*")
 _RECIPE = "ARG IMAGE\nFROM ${IMAGE}\nCOPY files /scenario\n"
@@ -216,7 +214,7 @@ def write(folder: Path, node: Deployed, image: str | None, more: Sequence[str]) 
                     f"{node.name} has its own {key!r} in the scenario: give --image, the "
                     "name of one that has simcore's deploy mode as well"
                 )
-        name = _PLAIN if CALLABLE.fullmatch(node.service) else node.service
+        name = images.PLAIN if CALLABLE.fullmatch(node.service) else node.service
         lies = images.folder_of(_installed(name))
         if not (lies / "Dockerfile").is_file():
             raise UsageError(f"the service {name} comes without a Dockerfile: give --image")

@@ -24,6 +24,8 @@ RUNTIME = "/opt/simcore"
 """Where a container has what hosts a service."""
 PACKAGES = "/opt/packages"
 """Where it has the libraries that the service needs."""
+PLAIN = "echo"
+"""The service whose image hosts a service of the user's own: Python, and nothing else."""
 _RUNTIME = (
     *("__init__", "errors", "units", "streams", "distributions"),
     *(
