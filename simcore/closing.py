@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from simcore.errors import SimcoreError
 
 if TYPE_CHECKING:
     from simcore.federation import Federation
+
+
+@contextmanager
+def noted(error: BaseException) -> Iterator[None]:
+    """What fails in the wake of an error is added to it as a note, and does not hide it."""
+    try:
+        yield
+    except Exception as further:  # noqa: BLE001
+        if further is not error:
+            error.add_note(f"and then {type(further).__name__}: {further}")
 
 
 def close_parts(federation: Federation, *, orderly: bool) -> None:

@@ -18,7 +18,7 @@ import simpy
 
 from simcore.calendar import ARRIVAL, CONTROL, tells_nanoseconds
 from simcore.clock import Clock
-from simcore.closing import close_parts
+from simcore.closing import close_parts, noted
 from simcore.collection import paused
 from simcore.errors import ExitCode, ResultsError, SendError, SimcoreError, UsageError
 from simcore.hosting import Host, Make, begin_all
@@ -200,11 +200,8 @@ class Federation:
 
     def _abandon(self, error: BaseException) -> None:
         """Keep what was recorded up to and including this instant, though the run failed."""
-        try:
+        with noted(error):
             self._close(self.calendar.now + 1, error)
-        except Exception as further:  # noqa: BLE001 - must not hide the first error
-            if further is not error:
-                error.add_note(f"and then {type(further).__name__}: {further}")
 
     @paused()  # all nodes are still there, and what it makes is written at once
     def _close(self, end: int, error: BaseException | None) -> str:
@@ -216,11 +213,15 @@ class Federation:
         failure = error
         try:
             try:
-                if error is None:
-                    self._collect(end)
-                # Before the recorder gives what is still under way its fate.
-                links = list(self.network.metrics(end)) if hasattr(self, "network") else []
-                self.digest = self.recorder.finish(end, self._in_flight(), links)
+                try:
+                    if error is None:
+                        self._collect(end)
+                except BaseException as further:
+                    failure = further
+                    with noted(further):
+                        self._record(end)  # what was recorded before is kept
+                    raise
+                self.digest = self._record(end)
             except BaseException as further:
                 failure = failure or further
                 raise
@@ -244,6 +245,12 @@ class Federation:
         if self.windows is not None:
             self.windows.close(end)
         self.network.finish(end)
+
+    def _record(self, end: int) -> str:
+        """Write what is known at the end of the run (ns); its digest."""
+        # Before the recorder gives what is still under way its fate.
+        links = list(self.network.metrics(end)) if hasattr(self, "network") else []
+        return self.recorder.finish(end, self._in_flight(), links)
 
     def on_links(self) -> list[Message]:
         """Messages that have entered the network and have no fate yet."""

@@ -143,3 +143,23 @@ def test_mistakes_are_found_before_anything_starts(folder):
         "network.give_up",
         "network.directory",
     ]
+
+
+def test_what_was_recorded_before_a_failure_at_the_very_end_is_kept(folder):
+    """The last ADVANCE goes to the end of the run, where nothing else happens."""
+    text = SCENARIO.replace("duration: 95ms", "duration: 92ms")
+    run(folder, text, "whole")
+    end = "for advance in peer.advances():\n        assert advance.until < 92_000_000"
+    (folder / "air.py").write_text(AIR.replace("for advance in peer.advances():", end))
+    with pytest.raises(ParticipantError, match="AssertionError"):
+        run(folder, text)
+    found = []
+    for name in ("whole", "run"):
+        with simcore.open_run(folder / name) as opened:
+            found.append(
+                opened.connection.execute(
+                    "SELECT id, at, fate FROM messages WHERE at <= 90000000 ORDER BY id"
+                ).fetchall()
+            )
+    assert found[0] == found[1]
+    assert len(found[0]) > 15
