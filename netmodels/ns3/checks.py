@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 MAX_SHARED = 256
 MAX_SEGMENTS = 60_000
+SAID_BY_SEGMENTS = {
+    "ns3::PointToPointNetDevice::DataRate": "rate",
+    "ns3::PointToPointChannel::Delay": "delay",
+    "ns3::CsmaChannel::DataRate": "rate",
+    "ns3::CsmaChannel::Delay": "delay",
+    "ns3::DropTailQueue<Packet>::MaxSize": "queue",
+}
+"""Attributes that each segment of a kind is given, by the key that says it."""
 _LAYOUTS = ("circle", "disc", "grid")
 
 
@@ -38,6 +46,14 @@ def check_network(value: Mapping[str, Any], path: Path, checker: Checker) -> Non
             if name not in known:
                 checker.problem(
                     (*path, "pcap", index), f"there is no segment {name!r}", name, sorted(known)
+                )
+    if "segments" in value:
+        for name in value.get("defaults", {}):
+            if name in SAID_BY_SEGMENTS:
+                checker.problem(
+                    (*path, "defaults", name),
+                    f"has no effect: segments say it with {SAID_BY_SEGMENTS[name]!r}",
+                    at_key=True,
                 )
     if "give_up" in value and duration(value["give_up"]) == 0:
         checker.problem((*path, "give_up"), "must be more than 0")

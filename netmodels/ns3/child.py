@@ -27,7 +27,11 @@ class Network:
     def start(self, peer: Peer) -> int | None:
         """Build the network; nothing happens in it until a message enters."""
         self._peer = peer
-        self._ns3 = Binding(peer.config["library"])
+        try:
+            self._ns3 = Binding(peer.config["library"])
+        except OSError as error:
+            peer.fail(f"{error}: remove its folder, and it is built anew")
+            sys.exit(1)
         self._ns3.on_giving_up(self._give_up)
         try:
             self._built = Built(self._ns3, peer.config, peer.seed, peer.nodes)
