@@ -152,12 +152,18 @@ class ParticipantNetwork(Network):
             if following <= now:
                 return  # something was announced for this very instant: that comes first
             bound = min(following + 1, self.federation.end)
-            if self._waiting or (self.next is not None and self.next < bound):
+            if self._awaited() < bound:
                 self._go(bound)
-            if self.next is not None and self.next >= bound:
+            if (self._waiting or self.next is not None) and self._awaited() >= bound:
                 self._continue_at(following)
                 return
         self.active = False
+
+    def _awaited(self) -> int:
+        """Before when nothing can come out (ns), so that what enters may wait for others."""
+        if self._waiting:
+            return -1  # what comes of it is not known
+        return NEVER if self.next is None else self.next
 
     def _continue_at(self, time: int) -> None:
         """Be called again at the end of an instant (ns) at which others act."""

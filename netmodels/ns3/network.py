@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
+from simcore.clock import NEVER
 from simcore.errors import ResultsError, SendError
 from simcore.network import Disturbance, LinkMetrics, Path
 from simcore.network_participant import SLICE, ParticipantNetwork
@@ -30,7 +31,8 @@ class Ns3Network(ParticipantNetwork):
     """A network in ns-3.
 
     Messages enter and leave as in any network that is a participant; ns-3's process says what is
-    lost. While no message is in it, ns-3 lags behind, and catches up in slices.
+    lost. It is told of what enters when that may come out at the earliest, of several at once.
+    While no message is in it, ns-3 lags behind, and catches up in slices.
 
     Args:
         federation: the run.
@@ -66,6 +68,8 @@ class Ns3Network(ParticipantNetwork):
         )
         self._tcp = flows(value, groups)
         self._figures, self._flow_file, self._complete = figures, flow_file, complete
+        self._least: dict[tuple[int, int], int] = {}
+        self._soonest = NEVER
         self._disturbances: dict[tuple[str, str], list[Disturbance]] = {}
 
     # -- messages
@@ -98,10 +102,41 @@ class Ns3Network(ParticipantNetwork):
         """Least time that a frame takes on a segment of the nodes, ns."""
         return least_delay(self._segments, names)
 
+    def inject(self, message: Message) -> None:
+        """Have a message enter; ns-3 is told when it may come out, or something else does."""
+        super().inject(message)
+        federation = self.federation
+        if federation.windows is None:
+            way = (message.source_order, message.destination_order)
+            least = self._least.get(way)
+            if least is None:
+                least = self._least[way] = self._least_on(*way)
+            self._soonest = min(self._soonest, message.entered + least)
+            # If it gets lost, that is told as late, with the time at which it was lost.
+            federation.recorder.held_from = min(federation.recorder.held_from, message.entered)
+
+    def _least_on(self, source: int, destination: int) -> int:
+        """What a message takes at least from one node to another, ns."""
+        segment = self._routes.arrival(source, destination)
+        assert segment is not None, "path() has found a way"
+        least = self._segments[segment].least_delay
+        while segment not in self._routes.segments[source]:
+            way = self._routes.first(source, segment)
+            assert way is not None
+            _, out, source = way
+            least += self._segments[out].least_delay
+        return least
+
+    def _awaited(self) -> int:
+        return min(NEVER if self.next is None else self.next, self._soonest)
+
     def _go(self, until: int) -> None:
         if self._waiting:
             self._catch_up(self._waiting[0].entered)
+        self._soonest = NEVER
         super()._go(until)
+        if self.federation.windows is None:
+            self.federation.recorder.held_from = NEVER
 
     def _catch_up(self, instant: int) -> None:
         """Have ns-3 do what it left undone while nothing was under way, in slices, up to a time."""

@@ -12,6 +12,7 @@ import pytest
 from ns3_native import SEGMENTS, Traffic, require_ns3
 
 import simcore
+from simcore.results import recorder
 
 pytestmark = [pytest.mark.ns3, pytest.mark.slow]
 
@@ -72,3 +73,39 @@ def test_slices_make_no_difference(kind: str, tmp_path: Path) -> None:
         for until in range(1, 41):
             federation.env.run(until=until * 10**8)
     assert federation.digest == whole
+
+
+def test_nothing_is_written_before_what_got_lost_earlier(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Losses are told with the next delivery, when much has been recorded that came later."""
+    traffic = Traffic(
+        SEGMENTS["csma"], requests=40, period=4_000_000, answer=0, duration=10**9,
+        wan="{kind: p2p, between: [gateway, cloud], rate: 200kbit/s, delay: 30ms, queue: 5}",
+    )  # fmt: skip
+    scenario = traffic.scenario(tmp_path)
+    usual = simcore.Federation(scenario, out=None).run()
+    written, late = [0], [0]
+    flush, lose = recorder.Recorder._flush, simcore.Federation.lose
+
+    def noted_flush(self: recorder.Recorder, horizon: int) -> None:
+        written.append(horizon)
+        flush(self, horizon)
+
+    def noted_lose(
+        self: simcore.Federation,
+        message: simcore.Message,
+        fate: simcore.Fate,
+        at: int | None = None,
+    ) -> None:
+        if at is not None:
+            assert at >= max(written)
+            late.append(self.now - at)
+        lose(self, message, fate, at)
+
+    monkeypatch.setattr(recorder, "BUFFER", 1)
+    monkeypatch.setattr(recorder.Recorder, "_flush", noted_flush)
+    monkeypatch.setattr(simcore.Federation, "lose", noted_lose)
+    assert simcore.Federation(scenario, out=None).run() == usual
+    assert len(written) > 100
+    assert max(late) > 10_000_000

@@ -35,6 +35,7 @@ MODELS = """
 def client(node):
     for pause in node.config["pauses"][node.name]:
         yield node.sleep(pause)
+        node.record("pause", pause)
         node.send("cloud", kind="request", size=node.config["size"])
         if node.config["answer"]:
             yield node.receive()
