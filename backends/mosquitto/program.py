@@ -35,9 +35,13 @@ _PLACES = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 _MAX_PATH = 100
 """Bytes of a path that every system takes for a Unix socket's."""
 _SAYS = re.compile(r"\bmosquitto version (\d+(?:\.\d+)*)", re.ASCII)
-# In a container, its user is another one than simcore's and may have no name on this machine; so
-# whoever may enter the folder, which is closed to all others, may connect.
-_OPEN = 'umask 0 && exec mosquitto "$@"'
+# Mosquitto lets its own user and group connect, who in a container are not simcore's. So whoever
+# may enter the folder, which is closed to all others, is let in once the socket is there.
+_OPENED = (
+    'mosquitto "$@" & '
+    f"until chmod 777 {SOCKET} 2>/dev/null; do kill -0 $! 2>/dev/null || break; sleep 0.01; done; "
+    "wait $!"
+)
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,7 @@ class BoxedMosquitto:
         outside.guard.log(log, self.log_cap)
         config = {
             "Image": self.image.id,
-            "Entrypoint": ["sh", "-c", _OPEN, "sh"],
+            "Entrypoint": ["sh", "-c", _OPENED, "sh"],
             "Cmd": ["-c", CONFIGURATION],
             "WorkingDir": _INSIDE,
             "User": hardening.USER,

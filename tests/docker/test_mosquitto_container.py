@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import stat
+import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import fleet
@@ -18,7 +21,7 @@ from brokered import WAITS, Brokered, brokered
 from docker import DockerClient
 from mosquitto import program
 from simcore_backends.mqtt.settings import DIALECTS, dialect_of
-from support import ROOT
+from support import PATIENCE, ROOT
 
 from simcore import open_run
 
@@ -137,6 +140,12 @@ def test_it_may_do_little(project: Brokered, engine: DockerClient) -> None:
         container = container_of(engine, "broker", run.process.pid)
         found = engine.api.inspect_container(container.id)
         host = found["HostConfig"]
+        [door] = project.ward.temporary.rglob("mqtt.sock")
+        deadline = time.monotonic() + PATIENCE
+        # Root, who is no stranger to any socket, may have come before it was opened to others.
+        while mode(door) != 0o777 and time.monotonic() < deadline:
+            pass
+        modes = mode(door), mode(door.parents[1])
         run.go()
         assert run.end().code == 0
     assert found["Config"]["User"] == "65534:65534"
@@ -145,6 +154,12 @@ def test_it_may_do_little(project: Brokered, engine: DockerClient) -> None:
     assert host["CapDrop"] == ["ALL"]
     [mount] = found["Mounts"]
     assert mount["Destination"] == "/broker"
+    # Whoever may come by the private directory may connect: simcore's user is another one.
+    assert modes == (0o777, 0o700)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def test_auto_takes_a_container_or_else_a_process(project: Brokered) -> None:
