@@ -81,7 +81,7 @@ class Ns3:
             NAME if NAME not in federation.names else f"{NAME} of {scenario.name}",
             federation.names,
             [sys.executable, "-P", "-m", "simcore_netmodels.ns3.child"],
-            value,
+            {**value, "transport": "stdio"},  # pipes are quicker than a socket
             kind="network",
             config=config,
             dialect=lambda: dialect,

@@ -1,65 +1,104 @@
-"""What it costs to have messages travel through ns-3; `docs/benchmarks.md` explains.
+"""What ns-3 costs through simcore, beside ns-3 alone; `docs/benchmarks.md` explains.
 
-The same traffic through simcore and in ns-3 alone, in turns; deliveries are equal, and asserted.
-As everywhere here, times are not.
+As everywhere here, counts are asserted and times are not.
+
+client-0 ... client-n  --[segment]--  gateway  --[p2p]--  cloud
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from compare import Figures
-from ns3_native import SEGMENTS, Traffic, require_ns3
+from compare import Figures, ratios
+from ns3_native import SEGMENTS, Traffic, library, require_ns3
+from simcore_netmodels.ns3 import wheel
 
 import simcore
 
-pytestmark = [pytest.mark.bench, pytest.mark.ns3]
+pytestmark = pytest.mark.bench
 
 TURNS = 5
-S = 10**9
+SECOND = 10**9
+HOUR = 3600 * SECOND
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _ns3() -> None:
+    """What is compiled is compiled before anything is measured."""
     require_ns3()
+    wheel.library()
+    library()
 
 
-@pytest.mark.parametrize(
-    ("kind", "nodes", "most"), [("csma", 100, 3.0), ("wifi", 50, 1.5), ("lrwpan", 100, 1.5)]
-)
-def test_beside_a_native_run(
-    figures: Figures, kind: str, nodes: int, most: float, tmp_path: Path
-) -> None:
-    """Each node sends ten datagrams of 60 bytes, one a second on average, to the cloud."""
-    segment = SEGMENTS[kind].replace("10Mbit", "100Mbit")
-    ratios, ours, alone, starts = [], [], [], []
-    traffic = Traffic(
-        segment, clients=nodes, requests=10, period=2 * S, answer=0, duration=22 * S
+def traffic(kind: str, clients: int) -> Traffic:
+    """A message of 60 bytes a second from each client, for ten seconds."""
+    return Traffic(
+        SEGMENTS[kind], clients=clients, requests=10, period=2 * SECOND, answer=0,
+        duration=12 * SECOND,
     )  # fmt: skip
-    traffic.natively(tmp_path)  # compiles what is not kept yet
+
+
+def spent(federation: simcore.Federation) -> float:
+    """CPU time of simcore and of the process of ns-3 so far, s."""
+    child = federation.network.participant.running.pid  # type: ignore[attr-defined]
+    return time.process_time() + int(Path(f"/proc/{child}/schedstat").read_text().split()[0]) / 1e9
+
+
+SIZES = [("csma", 100, 3.0), ("wifi", 50, 1.5), ("lrwpan", 100, 1.5)]
+
+
+@pytest.mark.parametrize(("kind", "clients", "most"), SIZES)
+def test_the_same_traffic_alone(
+    figures: Figures, tmp_path: Path, kind: str, clients: int, most: float
+) -> None:
+    """Recorded by simcore, against one native Run() until the same instant."""
+    measured = traffic(kind, clients)
+    ours, alone, ours_cpu, alone_cpu = [], [], [], []
+    for _ in range(TURNS):
+        cpu: list[float] = []
+        delivered = measured.through_simcore(tmp_path, lambda run, cpu=cpu: cpu.append(spent(run)))
+        ours.append(measured.seconds)
+        ours_cpu.append(cpu[1] - cpu[0])
+        assert delivered == measured.natively(tmp_path)
+        alone.append(measured.native_seconds)
+        alone_cpu.append(measured.native_cpu)
+    figures.runs[f"ns3 {kind}"] = {"simcore": ours, "native": alone}
+    figures.runs[f"ns3 {kind}, CPU time"] = {"simcore": ours_cpu, "native": alone_cpu}
+    what = f"{kind} with {clients} clients, {len(delivered)} deliveries"
+    figures.judge(f"{what}: simcore against ns-3 alone", ratios(ours, alone), most=most)
+    figures.state("the same in CPU time", ratios(ours_cpu, alone_cpu), "x")
+    figures.state("the same, in seconds: ns-3 alone", alone, "s", digits=3)
+    figures.state("exchanges for each delivery", [measured.exchanges / len(delivered)])
+
+
+@pytest.mark.parametrize(("kind", "clients"), [("p2p", 1), *(size[:2] for size in SIZES)])
+def test_start(figures: Figures, tmp_path: Path, kind: str, clients: int) -> None:
+    """Until the network is built and has warmed up; the library is there."""
+    scenario = traffic(kind, clients).scenario(tmp_path)
+    found = []
     for _ in range(TURNS):
         began = time.perf_counter()
-        simcore.Federation(traffic.scenario(tmp_path), out=None).close()
-        starts.append(time.perf_counter() - began)
-        assert traffic.through_simcore(tmp_path) == traffic.natively(tmp_path)
-        ratios.append(traffic.seconds / traffic.native_seconds)
-        ours.append(traffic.seconds)
-        alone.append(traffic.native_seconds)
-    figures.judge(f"{kind}, {nodes} nodes, against ns-3 alone", ratios, most=most)
-    figures.state("seconds through simcore", ours, "s", digits=3)
-    figures.state("seconds in ns-3 alone", alone, "s", digits=3)
-    figures.state("start and end of a run, all there is", starts, "s", digits=2)
-    figures.state("exchanges for each delivery", [traffic.exchanges / (10 * nodes)], "")
+        federation = simcore.Federation(scenario)
+        found.append(time.perf_counter() - began)
+        federation.close()
+    figures.judge(f"start, {kind} with {clients} clients", found, most=1.0, unit="s")
 
 
-@pytest.mark.parametrize("stations", [5, 20])
-def test_an_idle_hour_of_wifi(figures: Figures, stations: int, tmp_path: Path) -> None:
-    """Messages at the beginning and at the end, and beacons in between."""
-    hour = Traffic(SEGMENTS["wifi"], clients=stations, requests=2, answer=0, duration=3600 * S)
-    hour.fixed = [S, 3590 * S]
-    assert len(hour.through_simcore(tmp_path)) == 2 * stations
-    assert hour.exchanges < 1000
-    figures.state(f"an idle hour with {stations} stations", [hour.seconds], "s", digits=1)
-    figures.state("exchanges in it", [float(hour.exchanges)], "", digits=0)
+def test_an_idle_hour(figures: Figures, tmp_path: Path) -> None:
+    """A message, an hour of nothing but beacons, another message; and the hour without the second."""
+    busy = Traffic(SEGMENTS["wifi"], answer=0, duration=HOUR + 2 * SECOND, fixed=[SECOND, HOUR])
+    short = replace(busy, fixed=[SECOND, SECOND], duration=4 * SECOND)
+    idle = replace(busy, fixed=[SECOND])
+    for each in (short, idle, busy):
+        delivered = each.through_simcore(tmp_path)
+        assert len(delivered) == each.clients * len(each.fixed)
+    figures.state("two messages of each of five stations: exchanges", [short.exchanges], digits=0)
+    figures.state("the same, an hour between them: exchanges", [busy.exchanges], digits=0)
+    figures.state("the same, in seconds", [busy.seconds], "s")
+    figures.state("one message, then an idle hour: exchanges", [idle.exchanges], digits=0)
+    figures.state("the same, in seconds", [idle.seconds], "s")
+    assert busy.natively(tmp_path) == delivered
+    figures.state("the same hour in ns-3 alone", [busy.native_seconds], "s")

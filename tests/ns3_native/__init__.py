@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -100,6 +101,7 @@ class Traffic:
     seconds: float = field(default=0.0, init=False)
     exchanges: int = field(default=0, init=False)
     native_seconds: float = field(default=0.0, init=False)
+    native_cpu: float = field(default=0.0, init=False)
 
     @property
     def pauses(self) -> dict[str, list[int]]:
@@ -137,14 +139,22 @@ network:
             base=folder,
         )
 
-    def through_simcore(self, folder: Path) -> list[list[Any]]:
-        """Deliveries: time (ns), source, destination, number of the message at its source."""
+    def through_simcore(
+        self, folder: Path, watch: Callable[[simcore.Federation], Any] = lambda run: None
+    ) -> list[list[Any]]:
+        """Deliveries: time (ns), source, destination.
+
+        Args:
+            watch: called with the run when it is about to begin, and when it is over.
+        """
         out = folder / "run"
         shutil.rmtree(out, ignore_errors=True)
         with simcore.Federation(self.scenario(folder), out=out) as federation:
+            watch(federation)
             began = time.perf_counter()
             federation.env.run(until=federation.end)
             self.seconds = time.perf_counter() - began
+            watch(federation)
         with simcore.open_run(out) as run:
             self.exchanges = run.connection.execute("SELECT count(*) FROM exchange").fetchone()[0]
             return sorted(
@@ -184,5 +194,5 @@ network:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         answer = json.loads(done.stdout)
-        self.native_seconds = answer["seconds"]
+        self.native_seconds, self.native_cpu = answer["seconds"], answer["cpu"]
         return sorted(row[:3] for row in answer["delivered"])
