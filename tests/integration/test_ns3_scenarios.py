@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 from ns3_native import SEGMENTS, Traffic, require_ns3
+from support import require
 
 import simcore
 from simcore.expect import evaluate, parse
@@ -18,6 +19,7 @@ pytestmark = [pytest.mark.ns3, pytest.mark.slow]
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 NAMES = ("csma_meters", "lrwpan_meters", "wifi_meters")
+FIRMWARE = "firmware_lrwpan"
 
 
 @pytest.fixture(autouse=True)
@@ -25,9 +27,11 @@ def _ns3() -> None:
     require_ns3()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, FIRMWARE])
 @pytest.mark.parametrize("seed", [None, 1])
 def test_expectations_hold(name: str, seed: int | None, tmp_path: Path) -> None:
+    if name == FIRMWARE:
+        require("qemu-system-arm")
     scenario = simcore.load(SCENARIOS / f"{name}.yaml", seed=seed)
     simcore.Federation(scenario, out=tmp_path / "run").run()
     with simcore.open_run(tmp_path / "run") as run:
@@ -47,6 +51,17 @@ def test_another_network_is_another_section_and_nothing_else(name: str) -> None:
     swapped = simcore.Federation(simcore.loads(text, base=SCENARIOS), out=None).run()
     text = yaml.safe_dump({**quickstart, "expect": []})
     assert simcore.Federation(simcore.loads(text, base=SCENARIOS), out=None).run() == swapped
+
+
+def test_firmware_behind_radios_is_the_same_in_windows_of_any_length(tmp_path: Path) -> None:
+    require("qemu-system-arm")
+    text = (SCENARIOS / "firmware_lrwpan.yaml").read_text().partition("expect:")[0]
+    text = text.replace("duration: 20s", "duration: 5s")
+    usual, shorter = (
+        simcore.Federation(simcore.loads(text + window, base=SCENARIOS), out=None).run()
+        for window in ("", "window: 300us\n")
+    )
+    assert usual == shorter
 
 
 def run(folder: Path, kind: str, more: str) -> Path:
