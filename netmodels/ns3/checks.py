@@ -81,13 +81,15 @@ def _check_segment(entry: Mapping[str, Any], place: Path, checker: Checker) -> b
     for key in ("between", "nodes"):
         for index, name in enumerate(entry.get(key, ())):
             good &= checker.check_node_reference((*place, key, index), name)
+            good &= bool(checker.members(name))  # not known where 'nodes' is wrong itself
     for key in ("access_point", "coordinator"):
         if key in entry and key in OF_KIND[kind]:
             known = checker.check_node_reference((*place, key), entry[key])
-            if known and len(checker.members(entry[key])) != 1:
+            members = len(checker.members(entry[key]))
+            if known and members > 1:
                 known = False
                 checker.problem((*place, key), f"{entry[key]} is a group: name one of its nodes")
-            good &= known
+            good &= known and members == 1
     return good and _has_two(entry, place, checker)
 
 

@@ -48,6 +48,8 @@ class Network:
         for message in inputs:
             if (action := message.payload) is not None:
                 self._act(message.at, action)
+                if action["do"] == "report":
+                    return None  # it was the last
                 continue
             self._count += 1
             self._ids[self._count] = message.id

@@ -159,7 +159,7 @@ class Ns3Network(ParticipantNetwork):
             self._catch_up(end - 1)
         flow_file = "" if self._flow_file is None else str(self._flow_file)
         self._tell({"do": "report", "file": str(self._figures), "flows": flow_file}, end - 1)
-        self.participant.begin(end, [])
+        self.participant.begin(max(end, self.clock + 1), [])  # it may have gone on to `end` itself
         self.participant.finish()
 
     # -- faults

@@ -75,6 +75,21 @@ def test_slices_make_no_difference(kind: str, tmp_path: Path) -> None:
     assert federation.digest == whole
 
 
+@pytest.mark.parametrize("kind", SEGMENTS)
+def test_a_run_may_be_ended_at_any_time(kind: str, tmp_path: Path) -> None:
+    """Also while messages are under way, and when ns-3 has come as far as the run, or further."""
+    traffic = Traffic(SEGMENTS[kind], requests=2, duration=4 * 10**9)
+    scenario = traffic.scenario(tmp_path)
+    arrivals = [at for at, *_ in traffic.through_simcore(tmp_path)]
+    for moment in (10**9, 10**9 + 7, arrivals[3] - 1, arrivals[3], arrivals[3] + 1):
+        with simcore.Federation(scenario, out=tmp_path / f"{moment}") as federation:
+            federation.env.run(until=moment)
+        with simcore.open_run(tmp_path / f"{moment}") as run:
+            query = "SELECT at FROM messages WHERE fate = 'delivered' ORDER BY at"
+            found = [at for (at,) in run.connection.execute(query)]
+        assert found == [at for at in arrivals if at < moment]
+
+
 def test_nothing_is_written_before_what_got_lost_earlier(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
