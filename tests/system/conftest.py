@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,12 @@ from trouble import MODELS, SCENARIO
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> Iterator[Project]:
     folder = tmp_path / "project"
-    temporary = tmp_path / "tmp"
     folder.mkdir()
-    temporary.mkdir()
-    made = Project(folder, {"TMPDIR": str(temporary), "PYTHONDONTWRITEBYTECODE": "1"})
-    made.write("models.py", MODELS)
-    made.write("scenario.yaml", SCENARIO)
-    return made
+    # Sockets lie in it, and the name of a test makes its folder's path too long for them.
+    with tempfile.TemporaryDirectory() as temporary:
+        made = Project(folder, {"TMPDIR": temporary, "PYTHONDONTWRITEBYTECODE": "1"})
+        made.write("models.py", MODELS)
+        made.write("scenario.yaml", SCENARIO)
+        yield made
