@@ -7,6 +7,7 @@ Each client sends every 100 ms; the fault begins at 5 s and ends at 8 s.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -162,3 +163,37 @@ def test_a_run_with_faults_is_the_same_each_time(kind: str, tmp_path: Path) -> N
         (tmp_path / name).mkdir()
         runs.append(rows(kind, "link: [client, gateway], degraded: {loss: 20%}", tmp_path / name))
     assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize("fault", ["link: [client, cloud], down: true", "node: cloud, crash: true"])
+def test_a_connection_that_breaks_is_made_anew(fault: str, tmp_path: Path) -> None:
+    """TCP gives up after a few minutes, and ns-3 says so."""
+    (tmp_path / "models.py").write_text(MODELS.replace("100ms", "5s"))
+    scenario = simcore.loads(
+        f"""
+simcore: 1
+duration: 900s
+nodes:
+  client: {{model: models.py:client}}
+  cloud: {{tier: cloud}}
+network:
+  model: ns3
+  tcp: [{{from: client, to: cloud}}]
+  give_up: 20s
+  segments:
+    - {{kind: p2p, between: [client, cloud], rate: 1Mbit/s, delay: 2ms}}
+faults:
+  - {{at: 12s, for: 600s, {fault}}}
+""",
+        base=tmp_path,
+    )
+    simcore.Federation(scenario, out=tmp_path / "run").run()
+    with simcore.open_run(tmp_path / "run") as run:
+        found: list[Row] = run.connection.execute(
+            "SELECT source, sent, at, fate FROM messages WHERE fate != 'in_flight'"
+        ).fetchall()
+    assert set(fates(found, 0, 12 * S, "client")) == {"delivered"}
+    assert "delivered" not in fates(found, 12 * S, 590 * S, "client")
+    assert set(fates(found, 640 * S, 900 * S, "client")) == {"delivered"}
+    drops = json.loads((tmp_path / "run" / "ns3" / "figures.json").read_text())["drops"]
+    assert any(cause == "connection_lost" and count > 50 for _, cause, count in drops)
