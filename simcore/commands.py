@@ -297,10 +297,9 @@ def check_command(
         environment: the key `environment`.
         path: where the command stands.
     """
-    program, place = command[0], (*path, 0)
-    if any("\0" in word for word in command) or not program:
-        checker.problem(place, "a command is made of words without NUL, and its first is a program")
+    if not check_words(command, path, checker):
         return
+    program, place = command[0], (*path, 0)
     file = _local(program, checker.base)
     if file is not None:
         if checker.check_file(place, program) and not os.access(file, os.X_OK):
@@ -317,6 +316,18 @@ def check_command(
             f"there is no program {program!r} in PATH, nor a file of this name beside the "
             "scenario: install it, or give its path",
         )
+
+
+def check_words(command: Sequence[str], path: Path, checker: Checker) -> bool:
+    """Report the first word that no command can have; whether there is none. As `check_command`."""
+    for index, word in enumerate(command):
+        if "\0" in word or (index == 0 and not word):
+            checker.problem(
+                (*path, index),
+                "a command is made of words without NUL, and its first is a program",
+            )
+            return False
+    return True
 
 
 def check_surroundings(value: Mapping[str, Any], path: Path, checker: Checker) -> None:

@@ -55,8 +55,8 @@ class Backend(Plugin, Protocol):
     One whose participants may be free-running also has `kind_of(options)`, which tells the kind
     of participant (see `simcore.participant`) that a node's keys ask for; one whose determinism
     depends on a node's keys has `determinism_of(options)`; and one that may leave something behind
-    where no guard reaches has `clean(dry_run)`, which removes what belongs to runs that are over
-    and yields a line for each, as "container meter of run ...".
+    where no guard reaches has `clean(dry_run, say)`, which removes what belongs to runs that are
+    over and yields a line for each, as "container meter of run ..."; it says where it cannot look.
     """
 
     def attach(self, federation: Federation, spec: NodeSpec) -> Node:

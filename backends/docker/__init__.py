@@ -7,13 +7,14 @@ any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import simcore
 from simcore.commands import note_inputs, timeouts
+from simcore.errors import MissingDependency
 from simcore.failure import CONNECTING, Phase
 from simcore.hosting import host
 from simcore.node import Node
@@ -22,7 +23,7 @@ from simcore.plugins import Determinism, Path
 
 from .. import service_keys
 from . import images, keys
-from .engine import Engine, EngineError, failures, text_of
+from .engine import Absent, Engine, EngineError, failures, text_of
 from .files import Share
 from .fleet import Fleet
 from .images import Image
@@ -115,12 +116,15 @@ class Docker:
             return False, str(error)
         return True, f"Docker Engine {version} at {engine.address}"
 
-    def clean(self, dry_run: bool) -> Iterator[str]:
+    def clean(self, dry_run: bool, say: Callable[[str], None]) -> Iterator[str]:
         """Remove containers of runs that are over, and the volumes that were made for them."""
         try:
             engine = Engine()
-        except simcore.SimcoreError:
+        except (MissingDependency, Absent):
             return  # then there is nothing that could be removed
+        except EngineError as error:
+            say(f"the Docker Engine was not asked: {error}")
+            return
         try:
             for each in list(stale(engine.api)):
                 if not dry_run:

@@ -26,6 +26,8 @@ PAUSES = (0.1, 0.4, 1.6)
 """Seconds before the second try and those after it."""
 TIMEOUT = 60
 """Seconds that the engine has for an answer; not for a build."""
+_SOCKET = "/var/run/docker.sock"
+"""Where an engine is that nothing names."""
 # docker-py keeps one pool of connections for each URL that it asks, 25 by default, and closes the
 # eldest of them though it is in use when there is one more.
 _POOLS = {"num_pools": 256, "max_pool_size": 32}
@@ -52,6 +54,10 @@ class Refused(EngineError):
     """What was asked of the engine is not possible, however often it is asked."""
 
 
+class Absent(EngineError):
+    """There is no Docker Engine on this machine, and none is named."""
+
+
 class Engine:
     """The engine that DOCKER_HOST names, or DOCKER_CONTEXT, or the `docker` command's own context.
 
@@ -61,6 +67,7 @@ class Engine:
 
     Raises:
         MissingDependency: docker-py is not installed.
+        Absent: nothing names an engine, and there is none here.
         EngineError: no engine can be reached.
     """
 
@@ -71,7 +78,7 @@ class Engine:
             options = docker.utils.kwargs_from_env()
             if "base_url" not in options:
                 options |= _of_context(docker)
-            self.address = str(options.setdefault("base_url", "unix:///var/run/docker.sock"))
+            self.address = str(options.setdefault("base_url", f"unix://{_SOCKET}"))
             self.api: APIClient = docker.APIClient(
                 **options, version="auto", timeout=TIMEOUT, **_POOLS
             )
@@ -82,7 +89,9 @@ class Engine:
                 f"DOCKER_CERT_PATH names ({text_of(error).partition('. TLS config')[0]})"
             ) from None
         except (docker.errors.DockerException, OSError, ValueError) as error:
-            raise EngineError(unreachable(self.address, error)) from None
+            here = self.address == f"unix://{_SOCKET}" and not os.environ.get("DOCKER_HOST")
+            kind = Absent if here and not os.path.lexists(_SOCKET) else EngineError
+            raise kind(unreachable(self.address, error)) from None
 
     def ask(self, what: str, action: Callable[[], T]) -> T:
         """Do something, again if the engine fails.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import sys
 import tarfile
 from collections.abc import Callable, Mapping
@@ -35,6 +36,7 @@ _RUNTIME = (
 )
 """Modules of simcore that host a service; they need the standard library only."""
 _LAST_LINES = 20
+_STEP = re.compile(r"^step \d+/\d+ ?: (\w+)", re.IGNORECASE | re.MULTILINE)
 
 Context = dict[str, bytes | Path]
 """What a build sees: contents by path, or the file that has them if it is a large one."""
@@ -148,7 +150,7 @@ def of_service(engine: Engine, name: str, service: type, say: Callable[[str], No
             )
     context, arguments = context_of(folder), build_arguments()
     base = arguments.get("BASE_IMAGE")
-    tag = f"simcore/{name}:{_digest(context, arguments, base and named(engine, base, say).id)}"
+    tag = f"simcore/{name}:{_digest(context, arguments, base and _base_id(engine, base, say))}"
     found = _inspect(engine, tag)
     if found is None:
         say(f"docker: building the image {tag} (once; a minute or more)")
@@ -160,21 +162,40 @@ def of_service(engine: Engine, name: str, service: type, say: Callable[[str], No
             encoding="",
             buildargs=arguments,
             tag=tag,
+            base_advice="SIMCORE_BASE_IMAGE names another image to build from: see 'Without a "
+            "registry' in docs/docker.md",
         )
     return Image(found, tag)
 
 
-def _build(engine: Engine, name: str, **options: Any) -> str:
-    """Build an image and follow it to the end; its id."""
+def _base_id(engine: Engine, name: str, say: Callable[[str], None]) -> str:
+    """The id of the image that the user wants images of services to be built on."""
+    try:
+        return named(engine, name, say).id
+    except EngineError as error:
+        raise EngineError(f"{error}; SIMCORE_BASE_IMAGE names it", error.said) from None
+
+
+def _build(engine: Engine, name: str, *, base_advice: str = "", **options: Any) -> str:
+    """Build an image and follow it to the end; its id.
+
+    Args:
+        engine: where it is built.
+        name: what it is called, for reports.
+        base_advice: what to do if the image that it is built on cannot be had.
+        options: of docker-py's `build`.
+    """
     said: list[str] = []
     found = None
     try:
         for line in engine.api.build(rm=True, forcerm=True, decode=True, **options):
             if "error" in line:
+                steps = _STEP.findall("\n".join(said))
+                advice = f"\n  {base_advice}" if base_advice and steps[-1:] == ["FROM"] else ""
                 last = "".join(f"\n    {text}" for text in said[-_LAST_LINES:])
                 raise EngineError(
                     f"the image {name} cannot be built: {_one_line(line['error'])}\n"
-                    f"  last lines of the build:{last or ' none'}"
+                    f"  last lines of the build:{last or ' none'}{advice}"
                 )
             said += filter(str.strip, str(line.get("stream", "")).splitlines())
             if "aux" in line and "ID" in line["aux"]:

@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from simcore.commands import LOG, SURROUNDINGS, check_surroundings
+from simcore.commands import LOG, SURROUNDINGS, check_surroundings, check_words
 from simcore.plugins import Path
 from simcore.units import duration, size
 
@@ -171,14 +171,8 @@ def check_keys(value: Mapping[str, Any], path: Path, checker: Checker) -> None:
     health = value.get("health", {})
     if "interval" in health and duration(health["interval"]) == 0:
         checker.problem((*path, "health", "interval"), "must be more than 0")
-    words = [("command", value.get("command", ())), ("health", health.get("command", ()))]
-    for key, command in words:
-        if command and (not command[0] or any("\0" in word for word in command)):
-            place = (*path, key, "command") if key == "health" else (*path, key)
-            checker.problem(
-                (*place, 0),
-                "a command is made of words without NUL, and its first is a program",
-            )
+    check_words(value.get("command", ()), (*path, "command"), checker)
+    check_words(health.get("command", ()), (*path, "health", "command"), checker)
 
 
 def _check_what(value: Mapping[str, Any], path: Path, checker: Checker) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import click
 from simcore.cli.progress import Progress
 from simcore.cli.run import report_failure
 from simcore.errors import ExitCode, ResultsError, SimcoreError, UsageError
-from simcore.results.costs import ENOUGH, Costs, costs_of, table
+from simcore.results.costs import ENOUGH, Costs, costs_of, scenario_of, table
 from simcore.results.show import time
 from simcore.results.store import Run, open_run
 from simcore.runner import new_directory, run_scenario
@@ -31,6 +31,7 @@ from simcore.scenario.model import NodeSpec, Scenario
     "--out", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
     help="Where the tables go; costs/ beside the scenario without it.",
 )  # fmt: skip
+@click.option("--force", is_flag=True, help="Overwrite what is not this scenario's table, too.")
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override, as in run.")
 @click.option("--seed", type=int, help="Replace the seed.")
 @click.option("--until", metavar="DURATION", help="Replace the duration, as 10s.")
@@ -38,6 +39,7 @@ def command(
     scenario: str,
     names: tuple[str, ...],
     out: Path | None,
+    force: bool,
     overrides: tuple[str, ...],
     seed: int | None,
     until: str | None,
@@ -52,6 +54,8 @@ def command(
     groups = _chosen(loaded, names)
     if out is None:
         out = (loaded.base if path == Path(scenario) else Path()) / "costs"
+    if not force:
+        _spare(loaded.name, groups, out)
     named = replace(loaded, name=f"{loaded.name}-calibration")
     directory = new_directory(named)
     progress = Progress(named.name, loaded.duration, enabled=True)
@@ -84,19 +88,45 @@ def _chosen(scenario: Scenario, names: Sequence[str]) -> list[Sequence[NodeSpec]
     return chosen
 
 
+def _spare(scenario: str, groups: Sequence[Sequence[NodeSpec]], out: Path) -> None:
+    """See that no file is overwritten but tables of the scenario.
+
+    Raises:
+        UsageError: one would be.
+    """
+    others = []
+    for file in _files(groups, out):
+        try:
+            found = scenario_of(file.read_text(encoding="utf-8", errors="replace"))
+        except OSError:
+            continue  # not there, or writing says what is wrong
+        if found != " ".join(scenario.split()):
+            what = "no table of calibrate's" if found is None else f"a table of {found}"
+            others.append(f"{file} is {what}")
+    if others:
+        raise UsageError(
+            f"{', '.join(others)}: name another folder with --out, or overwrite with --force"
+        )
+
+
+def _files(groups: Sequence[Sequence[NodeSpec]], out: Path) -> Iterator[Path]:
+    """Where the table of each group goes."""
+    for members in groups:
+        yield out / f"{members[0].group if len(members) > 1 else members[0].name}.txt"
+
+
 def _write(run: Run, groups: Sequence[Sequence[NodeSpec]], out: Path, base: Path) -> int:
     """Write the tables, and say what they hold and how to use them."""
     written = 0
-    for members in groups:
+    for members, file in zip(groups, _files(groups, out), strict=True):
         costs = costs_of(run, members)
-        name = costs.group if len(members) > 1 else members[0].name
+        name = file.stem
         if not costs.times:
             _echo(
                 f"{name}: handled {costs.left_out} messages, and a table leaves out the first ones "
                 "of each node: have it run longer, with --until"
             )
             continue
-        file = out / f"{name}.txt"
         try:
             out.mkdir(parents=True, exist_ok=True)
             file.write_text(table(costs, run, members), encoding="utf-8")

@@ -69,7 +69,7 @@ def _elsewhere(dry_run: bool) -> Iterator[str]:
     for backend in Plugins().backends.values():
         clean = getattr(backend, "clean", None)
         if clean is not None:
-            yield from clean(dry_run)
+            yield from clean(dry_run, click.echo)
 
 
 def _say(done: str, what: str, run: str | None) -> None:

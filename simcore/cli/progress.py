@@ -73,5 +73,8 @@ class Progress:
             self._bar.update(self._task, completed=now, virtual=virtual, speed=pace)
         elif self._enabled and wall - self._shown >= _PLAIN_EVERY:
             self._shown = wall
-            left = f", {(self._duration - now) / 1e9 / speed:.0f} s left" if speed else ""
-            click.echo(f"{self._name}: {virtual}, {pace}{left}", err=True)
+            line = "starting"  # images are built, or programs started
+            if now:
+                left = (self._duration - now) / 1e9 / speed
+                line = f"{virtual}, {pace}, {left:.0f} s left"
+            click.echo(f"{self._name}: {line}", err=True)

@@ -7,6 +7,7 @@ from. What was measured, and where, stands in front of it: the figures are those
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ WARM_UP = 10
 
 ENOUGH = 100
 """Samples below which the 95th percentile, and the table with it, says little."""
+
+_SCENARIO = re.compile(r"^# scenario: (.+), seed \d+$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,12 @@ def table(costs: Costs, run: Run, members: Sequence[NodeSpec]) -> str:
     )
     head = "".join(f"# {' '.join(line.split())}\n" for line in lines)
     return head + "".join(f"{time}ns\n" for time in costs.times)
+
+
+def scenario_of(text: str) -> str | None:
+    """The name of the scenario that a table was measured in; None if the text is no such table."""
+    found = _SCENARIO.search(text)
+    return None if found is None else found[1]
 
 
 def _values(run: Run, node: str, name: str) -> list[Any]:

@@ -195,6 +195,10 @@ def test_clean_without_an_engine(project: Project, tmp_path: Path) -> None:
     project.environment["DOCKER_HOST"] = f"unix://{tmp_path}/none.sock"
     ended = project.simcore("clean")
     assert ended.code == 0 and ended.err == ""
+    assert (
+        f"the Docker Engine was not asked: no Docker Engine answers at unix://{tmp_path}"
+        in ended.out
+    )
 
 
 def test_doctor(project: Project, engine: DockerClient, tmp_path: Path) -> None:

@@ -162,3 +162,23 @@ def test_a_folder_that_cannot_be_written(asking: Project):
     (asking.path / "costs").write_text("a file")
     done = calibrate(asking)
     assert done.code == 4 and "cannot write costs/server.txt" in done.err, done.err
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("# service: echo\n# scenario: other, seed 3\n1us\n", "a table of other"),
+        ("1us\n2us\n", "no table of calibrate's"),
+    ],
+)
+def test_only_tables_of_the_scenario_are_overwritten(asking: Project, text: str, what: str):
+    file = asking.path / "costs" / "server.txt"
+    file.parent.mkdir()
+    file.write_text(text)
+    done = calibrate(asking)
+    assert done.code == 2 and file.read_text() == text
+    assert f"costs/server.txt is {what}: name another folder with --out" in done.err
+    assert not (asking.path / "runs").exists()
+    for options in ["--force"], []:
+        assert calibrate(asking, *options).code == 0
+        assert "# scenario: asking, seed 1\n" in file.read_text()

@@ -75,7 +75,7 @@ INVALID = {
     "command: []": "nodes.node.command: must not be empty",
     "command: ['']": "nodes.node.command[0]: a command is made of words without NUL, and its "
     "first is a program",
-    'command: [sh, "a\\0b"]': "nodes.node.command[0]: a command is made of words without NUL",
+    'command: [sh, "", "a\\0b"]': "nodes.node.command[2]: a command is made of words without NUL",
     TOOL + 'environment: {A: "a\\0b"}': "nodes.node.environment.A: holds a NUL character",
     "command: [./tol]": "nodes.node.command[0]: there is no such file: './tol' (did you mean 'tool'?)",
     "command: [./sub]": "nodes.node.command[0]: is a directory, not a file: './sub'",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[object]]:
     """What there is, and what cannot be ended or removed."""
     state: dict[str, list[object]] = {"directories": [], "processes": [], "stuck": [], "kept": []}
     monkeypatch.setattr(clean, "_await_guards", lambda: None)
+    monkeypatch.setattr(clean.Plugins, "backends", {})
     monkeypatch.setattr(clean, "stale", lambda: iter(state["directories"]))
     monkeypatch.setattr(clean, "_processes", lambda: iter(state["processes"]))
     monkeypatch.setattr(clean, "end_everything", lambda run, groups: state["stuck"])
@@ -65,3 +67,15 @@ def test_a_dry_run_only_says_so(
         monkeypatch.setattr(clean, name, None)
     done = invoke("--dry-run")
     assert (done.stdout, done.return_value) == ("would remove /tmp/b of an unknown run\n", 0)
+
+
+def test_where_a_backend_cannot_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Backend:
+        def clean(self, dry_run: bool, say: Callable[[str], None]) -> Iterator[str]:
+            say("the Docker Engine was not asked: it sleeps")
+            return iter(())
+
+    monkeypatch.setattr(clean.Plugins, "backends", {"docker": Backend()})
+    done = invoke()
+    assert done.stdout == "the Docker Engine was not asked: it sleeps\nnothing was left behind\n"
+    assert done.return_value == 0

@@ -40,13 +40,16 @@ def test_nothing_when_quiet(
     assert capsys.readouterr() == ("", "")
 
 
-def test_at_the_very_start_the_time_left_is_unknown(
+def test_until_virtual_time_goes_on_it_is_starting(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(progress, "_PLAIN_EVERY", 0.0)
     with Progress("trouble", 10 * 10**9) as shown:
         shown.update(0)
-    assert capsys.readouterr().err == "trouble: 0 ns of 10 s, 0x real time\n"
+        shown.update(0)
+        shown.update(5 * 10**9)
+    first, second, third = capsys.readouterr().err.splitlines(keepends=True)
+    assert first == second == "trouble: starting\n" and LINE.fullmatch(third)
 
 
 def test_a_word_of_the_run_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from simcore_backends.docker import Docker
 from simcore_backends.docker import engine as module
 from simcore_backends.docker.engine import Engine, EngineError, Refused, is_engine_fault, text_of
 
@@ -144,6 +145,48 @@ def test_certificates_that_are_not_there(
 
 def _digest(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
+
+
+# -- What is left behind in it
+
+
+def cleaned() -> list[str]:
+    said: list[str] = []
+    assert list(Docker().clean(dry_run=True, say=said.append)) == []
+    return said
+
+
+def test_no_engine_to_clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where nothing names an engine and there is none, nothing can be left in it."""
+    monkeypatch.setattr(module, "_SOCKET", f"{tmp_path}/docker.sock")
+    assert cleaned() == []
+
+
+def test_an_engine_that_does_not_answer_to_clean(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "docker.sock"
+    monkeypatch.setattr(module, "_SOCKET", str(path))
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+    said = f"the Docker Engine was not asked: no Docker Engine answers at unix://{path}"
+    [line] = cleaned()
+    assert line.startswith(f"{said}: is it running?")
+    path.unlink()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+    [line] = cleaned()
+    assert line.startswith(f"{said} (named by DOCKER_HOST): ")
+
+
+def test_a_context_that_does_not_answer_to_clean(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"currentContext": "colima"}))
+    host = _make_context(monkeypatch, folder, "colima")
+    [line] = cleaned()
+    assert line.startswith(f"the Docker Engine was not asked: no Docker Engine answers at {host}: ")
 
 
 # -- Asking again

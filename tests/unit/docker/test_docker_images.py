@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from simcore_backends.docker import images
+from simcore_backends.docker.engine import EngineError, Refused
 from simcore_backends.services.echo import Echo
 
 from simcore.errors import UsageError
@@ -187,4 +188,46 @@ def test_a_service_without_an_image(folder: Path, missing: str) -> None:
 def test_no_folder_of_wheels(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIMCORE_WHEELS", "/nowhere")
     with pytest.raises(UsageError, match="SIMCORE_WHEELS names /nowhere, and that is no folder"):
+        tag()
+
+
+class Failing(Api):
+    """Lacks the image, and fails to build it at a step."""
+
+    def __init__(self, step: str) -> None:
+        super().__init__()
+        self.step = step
+
+    def build(self, **options: Any) -> Iterator[dict[str, Any]]:
+        yield {"stream": "Step 1/9 : ARG BASE_IMAGE=python:3.11-slim\n"}
+        yield {"stream": self.step}
+        yield {"error": "no such host"}
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("step", "advised"),
+    [
+        ("Step 2/9 : FROM ${BASE_IMAGE}\n", True),
+        ("STEP 2/9: FROM python:3.11-slim\n", True),  # Podman
+        ("Step 2/9 : FROM a\nStep 3/9 : RUN pip install x\n", False),
+    ],
+)
+def test_a_base_that_cannot_be_had(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, step: str, advised: bool
+) -> None:
+    monkeypatch.setattr(images, "_inspect", lambda engine, name: None)
+    with pytest.raises(EngineError, match="cannot be built: no such host") as caught:
+        images.of_service(Engine(Failing(step)), "echo", Echo, lambda line: None)  # type: ignore[arg-type]
+    advice = "\n  SIMCORE_BASE_IMAGE names another image to build from: see 'Without a registry' "
+    assert (advice in str(caught.value)) is advised
+
+
+def test_a_base_of_an_impossible_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(engine: Engine, name: str) -> str:
+        raise Refused(f"the Docker Engine refuses to look for the image {name}: invalid", "invalid")
+
+    monkeypatch.setenv("SIMCORE_BASE_IMAGE", "bad name")
+    monkeypatch.setattr(images, "_inspect", refuse)
+    with pytest.raises(EngineError, match=r"image bad name: invalid; SIMCORE_BASE_IMAGE names it$"):
         tag()

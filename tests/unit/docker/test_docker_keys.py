@@ -97,9 +97,11 @@ INVALID = {
     IMAGE + "command: []": "nodes.node.command: must not be empty",
     IMAGE + "command: ['']": "nodes.node.command[0]: a command is made of words without NUL, and "
     "its first is a program",
-    IMAGE + 'command: [sh, "a\\0b"]': "nodes.node.command[0]: a command is made of words without NUL",
+    IMAGE + 'command: [sh, "", "a\\0b"]': "nodes.node.command[2]: a command is made of words without NUL",
     IMAGE + "health: {command: ['']}": "nodes.node.health.command[0]: a command is made of words "
     "without NUL",
+    IMAGE + 'health: {command: [sh, "a\\0b"]}': "nodes.node.health.command[1]: a command is made "
+    "of words without NUL",
     IMAGE + "health: {command: []}": "nodes.node.health.command: must not be empty",
     IMAGE + "health: {interval: 1s}": "nodes.node.health: missing key 'command'",
     IMAGE + "health: {command: [x], interval: 0s}": "nodes.node.health.interval: must be more than 0",
