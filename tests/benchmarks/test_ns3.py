@@ -18,7 +18,7 @@ from simcore_netmodels.ns3 import wheel
 
 import simcore
 
-pytestmark = pytest.mark.bench
+pytestmark = [pytest.mark.bench, pytest.mark.ns3]
 
 TURNS = 5
 SECOND = 10**9
@@ -34,11 +34,11 @@ def _ns3() -> None:
 
 
 def traffic(kind: str, clients: int) -> Traffic:
-    """A message of 60 bytes a second from each client, for ten seconds."""
+    """Ten messages of 60 bytes from each client, one a second on average."""
+    segment = SEGMENTS[kind].replace("10Mbit", "100Mbit")
     return Traffic(
-        SEGMENTS[kind], clients=clients, requests=10, period=2 * SECOND, answer=0,
-        duration=12 * SECOND,
-    )  # fmt: skip
+        segment, clients=clients, requests=10, period=2 * SECOND, answer=0, duration=22 * SECOND
+    )
 
 
 def spent(federation: simcore.Federation) -> float:
@@ -87,18 +87,23 @@ def test_start(figures: Figures, tmp_path: Path, kind: str, clients: int) -> Non
     figures.judge(f"start, {kind} with {clients} clients", found, most=1.0, unit="s")
 
 
-def test_an_idle_hour(figures: Figures, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stations", [5, 20])
+def test_an_idle_hour(figures: Figures, tmp_path: Path, stations: int) -> None:
     """A message, an hour of nothing but beacons, another message; and the hour without the second."""
-    busy = Traffic(SEGMENTS["wifi"], answer=0, duration=HOUR + 2 * SECOND, fixed=[SECOND, HOUR])
+    busy = Traffic(
+        SEGMENTS["wifi"], clients=stations, answer=0, duration=HOUR + 2 * SECOND,
+        fixed=[SECOND, HOUR],
+    )  # fmt: skip
     short = replace(busy, fixed=[SECOND, SECOND], duration=4 * SECOND)
     idle = replace(busy, fixed=[SECOND])
     for each in (short, idle, busy):
         delivered = each.through_simcore(tmp_path)
-        assert len(delivered) == each.clients * len(each.fixed)
-    figures.state("two messages of each of five stations: exchanges", [short.exchanges], digits=0)
+        assert len(delivered) == stations * len(each.fixed)
+    assert busy.natively(tmp_path) == delivered
+    assert idle.exchanges <= short.exchanges < busy.exchanges < 1000
+    figures.state(f"two messages of {stations} stations: exchanges", [short.exchanges], digits=0)
     figures.state("the same, an hour between them: exchanges", [busy.exchanges], digits=0)
     figures.state("the same, in seconds", [busy.seconds], "s")
+    figures.state("the same in ns-3 alone", [busy.native_seconds], "s")
     figures.state("one message, then an idle hour: exchanges", [idle.exchanges], digits=0)
     figures.state("the same, in seconds", [idle.seconds], "s")
-    assert busy.natively(tmp_path) == delivered
-    figures.state("the same hour in ns-3 alone", [busy.native_seconds], "s")
