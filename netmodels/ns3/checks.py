@@ -118,7 +118,7 @@ def _check_together(value: Mapping[str, Any], path: Path, checker: Checker) -> s
                 (*path, "segments", index, *(("name",) if "name" in entry else ())),
                 f"a second segment {name!r}: segments[{names[name]}] is the first",
             )
-    found = segments(value, _groups(checker))
+    found = segments(value, _Groups(checker))
     shared = sum(len(each.nodes) > 2 for each in found)
     if shared > MAX_SHARED or len(found) > MAX_SEGMENTS:
         checker.problem(
@@ -155,7 +155,7 @@ def check_fault(
     first, second = (set(checker.members(end)) for end in ends)
     kinds = {
         each.kind
-        for each in segments({"segments": whole}, _groups(checker))
+        for each in segments({"segments": whole}, _Groups(checker))
         if any(
             (a in first and b in second) or (a in second and b in first) for a, b in each.pairs()
         )
@@ -171,5 +171,12 @@ def check_fault(
             )
 
 
-def _groups(checker: Checker) -> Mapping[str, tuple[str, ...]]:
-    return {name: checker.members(name) for name in (*checker.groups, *checker.node_names)}
+class _Groups(dict[str, tuple[str, ...]]):
+    """Names of nodes by group; none where `nodes` is wrong itself."""
+
+    def __init__(self, checker: Checker) -> None:
+        super().__init__()
+        self._checker = checker
+
+    def __missing__(self, name: str) -> tuple[str, ...]:
+        return self._checker.members(name)
