@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts a service of a scenario on a device: builds its image here, takes it there, and starts it
-# with the messages of an MQTT broker.
+# Puts a service of a scenario on a device: builds its image here, takes it there, starts it with
+# the messages of an MQTT broker, and looks for some seconds whether it stays up.
 #
 #   scripts/deploy_to_edge.sh --scenario FILE --name NODE --broker HOST[:PORT] --target USER@HOST
 #
@@ -160,9 +160,37 @@ build() { # tag, and more for docker build
         docker build --quiet --tag "$@" >/dev/null || fail "$1 cannot be built"
     fi
 }
+
+fits() { # image's system, target's system
+    case $1 in
+    "$2") ;;
+    linux/arm) [[ $2 == linux/arm/* ]] ;;
+    linux/arm/v5 | linux/arm/v6 | linux/arm/v7) [[ $2 == linux/arm/* && ${1##*/v} -le ${2##*/v} ]] ;;
+    linux/arm64/*) [ "$2" = linux/arm64 ] ;;
+    *) false ;;
+    esac
+}
+
+system_of() { # of an image that is here, as linux/arm64
+    docker image inspect --format '{{.Os}}/{{.Architecture}}{{if .Variant}}/{{.Variant}}{{end}}' "$1"
+}
+
+is_here() { # an image of this name, for the platform if one is given
+    local found
+    case $1 in *:*-no-base*) return 1 ;; esac # the name does not tell what it is built on
+    [ "$dry" = no ] && found=$(system_of "$1" 2>/dev/null) || return 1
+    [ -z "$platform" ] || fits "$found" "$platform"
+}
+
 if [ -d "$bundle/image" ]; then
-    build "$image" ${platform_option[@]+"${platform_option[@]}"} \
-        ${building[@]+"${building[@]}"} "$bundle/image"
+    # Simulations here take the image of this name: one for another platform gets a name of its own.
+    if [ -n "$platform" ] && ! is_here "$image"; then image+=-${platform//\//-}; fi
+    if is_here "$image"; then
+        echo "$image is here already"
+    else
+        build "$image" ${platform_option[@]+"${platform_option[@]}"} \
+            ${building[@]+"${building[@]}"} "$bundle/image"
+    fi
 fi
 build "$tag" ${platform_option[@]+"${platform_option[@]}"} \
     --build-arg "IMAGE=$image" "$bundle/node"
@@ -188,20 +216,10 @@ system_there() { # as linux/arm64, linux/arm/v7
     echo "$found"
 }
 
-fits() { # image's system, target's system
-    case $1 in
-    "$2") ;;
-    linux/arm) [[ $2 == linux/arm/* ]] ;;
-    linux/arm/v5 | linux/arm/v6 | linux/arm/v7) [[ $2 == linux/arm/* && ${1##*/v} -le ${2##*/v} ]] ;;
-    linux/arm64/*) [ "$2" = linux/arm64 ] ;;
-    *) false ;;
-    esac
-}
-
 if [ "$dry" = yes ]; then
     if [ -n "$target" ]; then run_there docker version --format '{{.Server.Os}}/{{.Server.Arch}}'; fi
 else
-    built=$(docker image inspect --format '{{.Os}}/{{.Architecture}}{{if .Variant}}/{{.Variant}}{{end}}' "$tag")
+    built=$(system_of "$tag")
     if [ -n "$platform" ] && ! fits "$built" "$platform" && ! fits "$platform" "$built"; then
         fail "the image is for $built, not for $platform: Docker built it from an image that is here" \
             "already and is for $built; name one for $platform with SIMCORE_BASE_IMAGE"
@@ -253,12 +271,23 @@ if [ "$dry" = no ]; then
 fi
 # What the service is told goes over standard input: no list of processes shows a password.
 running+=(--env-file /dev/stdin "$tag")
+asking=(docker container inspect --format '{{.State.Status}} {{.RestartCount}}' "$container")
 if [ "$dry" = yes ]; then
     echo "$(run_there "${running[@]}") <<end"
     sed 's/^\(SIMCORE_DEPLOY_PASSWORD\)=.*/\1=.../' "$bundle/node.env"
     echo end
+    run_there "${asking[@]}"
 else
     there "${running[@]}" <"$bundle/node.env" >/dev/null || fail "$container did not start on $target"
+    for pause in 1 2 3; do
+        sleep $pause
+        state=$(there "${asking[@]}") || fail "$container is on $target, but whether it stays up cannot be asked"
+        if [ "$state" != "running 0" ]; then
+            there docker logs --tail 20 "$container" >&2 || true
+            fail "$container does not stay up on $target (state and restarts: $state; its last lines" \
+                "are above); it is left there: docker rm --force $container ends it"
+        fi
+    done
     echo "$container runs on $target; what it says is shown by"
     dry=yes run_there docker logs --follow "$container"
 fi

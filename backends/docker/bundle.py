@@ -9,14 +9,13 @@ it has in a simulation:
     image.args  arguments of the first build, one a line
     run.args    options for `docker run`, one a line
     node.env    what the service is told, for `docker run --env-file`
-    names       names of the two images
+    names       names of the two images; the first is that in simulations
 
 `scripts/deploy_to_edge.sh` does the rest; `docs/deployability.md` is the user's page.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -153,7 +152,8 @@ def environment(node: Deployed) -> dict[str, str]:
         service = f"{found.__module__}:{found.__qualname__}"
     config = json.dumps(node.config, separators=(",", ":"), default=dict)
     told = {"NAME": node.name, "SERVICE": service, "SEED": str(node.seed), "CONFIG": config}
-    return {**given, **{f"SIMCORE_DEPLOY_{key}": value for key, value in told.items()}}
+    deploy = {f"SIMCORE_DEPLOY_{key}": value for key, value in told.items()}
+    return {"PYTHONHASHSEED": "0", **given, **deploy}  # as in a simulation's container
 
 
 def _installed(name: str) -> type:
@@ -219,24 +219,26 @@ def write(folder: Path, node: Deployed, image: str | None, more: Sequence[str]) 
         if not (lies / "Dockerfile").is_file():
             raise UsageError(f"the service {name} comes without a Dockerfile: give --image")
         context, arguments = images.context_of(lies), images.build_arguments()
-        parts = _write(folder / "image", context)
-        image = f"simcore/{name}:{_digest(parts, arguments)}"
+        image, why = images.tag_of(name, context, arguments)
+        if why:
+            said = f"simulations name it otherwise, for the digest lacks the id of its base: {why}"
+            click.echo(f"simcore: {image}: {said}", err=True)
+        _write(folder / "image", context)
     wanted = [*named_files(node), *node.options.get("files", ()), *more]
     files = _contents(node.base, (PurePosixPath(name).as_posix() for name in wanted))
-    entries: dict[str, bytes | Path] = {f"files/{name}": data for name, data in files.items()}
-    parts = _write(folder / "node", {"Dockerfile": _RECIPE.encode(), **entries})
+    entries: images.Context = {f"files/{name}": data for name, data in files.items()}
+    entries["Dockerfile"] = _RECIPE.encode()
+    _write(folder / "node", entries)
     (folder / "node" / "files").mkdir(exist_ok=True)
     word = "-".join(re.findall(r"[a-z0-9]+", node.name.lower()))  # what may name an image
-    tag = f"simcore-deployed/{word}:{_digest(parts, {'IMAGE': image})}"
+    tag = f"simcore-deployed/{word}:{images.digest(entries, {'IMAGE': image}, None)}"
     _lines(folder / "image.args", [f"{key}={value}" for key, value in arguments.items()])
     _lines(folder / "run.args", run_options(node))
     _lines(folder / "node.env", [f"{key}={text}" for key, text in environment(node).items()])
     _lines(folder / "names", [image, tag])
 
 
-def _write(folder: Path, context: Mapping[str, bytes | Path]) -> dict[str, bytes]:
-    """Write files; returns the digest of each."""
-    digests = {}
+def _write(folder: Path, context: images.Context) -> None:
     for name, found in context.items():
         data = found.read_bytes() if isinstance(found, Path) else found
         file = folder / name
@@ -245,16 +247,6 @@ def _write(folder: Path, context: Mapping[str, bytes | Path]) -> dict[str, bytes
         file.chmod(0o644)  # in the container nobody reads it
         for each in file.relative_to(folder).parents:
             (folder / each).chmod(0o755)
-        digests[name] = hashlib.sha256(data).digest()
-    return digests
-
-
-def _digest(parts: Mapping[str, bytes], arguments: Mapping[str, str]) -> str:
-    total = hashlib.sha256()
-    for name, digest in sorted(parts.items()):
-        total.update(name.encode() + b"\0" + digest)
-    total.update(json.dumps(arguments, sort_keys=True).encode())
-    return total.hexdigest()[:12]
 
 
 def _lines(file: Path, lines: Iterable[str]) -> None:

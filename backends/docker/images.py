@@ -13,11 +13,12 @@ import re
 import sys
 import tarfile
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import simcore
-from simcore.errors import UsageError
+from simcore.errors import SimcoreError, UsageError
 
 from .engine import Engine, EngineError, failures, is_status, text_of
 
@@ -150,7 +151,7 @@ def of_service(engine: Engine, name: str, service: type, say: Callable[[str], No
             )
     context, arguments = context_of(folder), build_arguments()
     base = arguments.get("BASE_IMAGE")
-    tag = f"simcore/{name}:{_digest(context, arguments, base and _base_id(engine, base, say))}"
+    tag = f"simcore/{name}:{digest(context, arguments, base and _base_id(engine, base, say))}"
     found = _inspect(engine, tag)
     if found is None:
         say(f"docker: building the image {tag} (once; a minute or more)")
@@ -253,7 +254,7 @@ def folder_of(service: type) -> Path:
     return Path(str(sys.modules[service.__module__].__file__)).parent
 
 
-def _digest(context: Context, arguments: Mapping[str, str], base: str | None) -> str:
+def digest(context: Context, arguments: Mapping[str, str], base: str | None) -> str:
     """Names an image by all that goes into it; a wheel says by its name what is in it.
 
     Args:
@@ -267,6 +268,27 @@ def _digest(context: Context, arguments: Mapping[str, str], base: str | None) ->
         total.update(f"{name}={value}\0".encode())
     total.update(str(base).encode())
     return total.hexdigest()[:12]
+
+
+def tag_of(name: str, context: Context, arguments: Mapping[str, str]) -> tuple[str, str]:
+    """What simulations call the image of a service, without a pull of what it is built on.
+
+    Returns:
+        The tag, and why it is another than theirs: "" if it is not. Its digest lacks the id of the
+        image to build on then, and it ends in "-no-base".
+    """
+    base = arguments.get("BASE_IMAGE")
+    found, why = None, ""
+    if base is not None:
+        try:
+            with closing(Engine()) as engine:
+                found = _inspect(engine, base)
+        except SimcoreError as error:
+            why = str(error)
+        if found is None:
+            why = why or f"the Docker Engine here does not have the image {base}"
+    tag = f"simcore/{name}:{digest(context, arguments, found)}"
+    return (f"{tag}-no-base" if why else tag), why
 
 
 def _one_line(text: str) -> str:

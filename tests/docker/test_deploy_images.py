@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,10 @@ import pytest
 from brokers import Device, Mosquitto, mosquitto
 from docker import DockerClient
 from docker.errors import NotFound
+from simcore_backends.docker import images
+from simcore_backends.docker.engine import Engine
 from simcore_backends.docker.hardening import USER, settings
+from simcore_backends.services.echo import Echo
 from support import ROOT
 
 import simcore
@@ -179,6 +182,45 @@ def test_the_container_may_do_what_it_may_in_a_simulation(
             assert found[key] == wanted[key], key
         assert container.attrs["Config"]["User"] == USER
         assert found["RestartPolicy"]["Name"] == "unless-stopped"
+
+
+@pytest.mark.usefixtures("provisions")
+def test_the_image_is_that_of_the_simulation(
+    engine: DockerClient, broker: Mosquitto, tmp_path: Path
+) -> None:
+    expected = simulated(tmp_path, "echo")
+    with closing(Engine()) as asked:
+        image = images.of_service(asked, "echo", Echo, print)
+    try:
+        ended = deploy(expected.scenario, broker)
+        assert f"{image.name} is here already" in ended.stdout.splitlines(), ended
+        found = engine.containers.get(f"simcore-{NODE}").image.attrs["RootFS"]["Layers"]
+    finally:
+        engine.containers.get(f"simcore-{NODE}").remove(force=True, v=True)
+    layers = engine.images.get(image.id).attrs["RootFS"]["Layers"]
+    assert found[: len(layers)] == layers
+
+
+@pytest.mark.usefixtures("provisions")
+def test_a_service_that_fails_at_its_start_is_noticed(
+    engine: DockerClient, broker: Mosquitto, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "class Mine:\n    def start(self, ctx):\n        raise ValueError('no sensor')\n",
+        encoding="utf-8",
+    )
+    scenario = tmp_path / "scenario.yaml"
+    scenario.write_text(
+        f"simcore: 1\nduration: 1s\nnodes:\n  {NODE}: {{service: 'mine.py:Mine'}}\n",
+        encoding="utf-8",
+    )
+    try:
+        ended = deploy(scenario, broker)
+        assert ended.returncode == 2, ended
+        assert "ValueError: no sensor" in ended.stderr
+        assert f"simcore-{NODE} does not stay up on local" in ended.stderr
+    finally:
+        engine.containers.get(f"simcore-{NODE}").remove(force=True, v=True)
 
 
 @pytest.mark.usefixtures("provisions")

@@ -71,7 +71,7 @@ class Machine:
 
     def verbs(self) -> list[str]:
         """The first words of those that change something."""
-        asking = {"version", "image", "container"}
+        asking = {"version", "image", "container", "logs"}
         return [call[0] for call in self.calls() if call[0] not in asking]
 
 
@@ -83,6 +83,8 @@ def environment(folder: Path, here: Machine, there: Machine) -> dict[str, str]:
         file = programs / name
         file.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{__file__}" {name} "$@"\n', "utf-8")
         file.chmod(0o755)
+    (programs / "sleep").write_text("#!/bin/sh\n", "utf-8")  # what is waited for is there at once
+    (programs / "sleep").chmod(0o755)
     return {
         "PATH": f"{programs}:{os.environ['PATH']}",
         "PYTHON": sys.executable,
@@ -217,8 +219,19 @@ def docker_container(machine: Machine, words: list[str]) -> None:
     if words[0] != "inspect" or found is None:
         fail(f"Error: No such container: {rest[0]}")
     labels = dict(each.split("=", 1) for each in found["options"].get("label", ()))
-    template = '{{index .Config.Labels "simcore.deployed"}}'
-    formatted(given["format"][0], {template: labels.get("simcore.deployed", "")})
+    facts = {
+        '{{index .Config.Labels "simcore.deployed"}}': labels.get("simcore.deployed", ""),
+        "{{.State.Status}} {{.RestartCount}}": f"{found['state']} {found.get('restarts', 0)}",
+    }
+    formatted(given["format"][0], facts)
+
+
+def docker_logs(machine: Machine, words: list[str]) -> None:
+    given, rest = options(words, {"tail=", "follow"})
+    if one(rest) not in machine.get("containers"):
+        fail(f"Error: No such container: {rest[0]}")
+    lines = [f"line {number} of its log" for number in range(30)]
+    sys.stderr.write("".join(f"{line}\n" for line in lines[-int(given["tail"][0]) :]))
 
 
 def docker_stop(machine: Machine, words: list[str]) -> None:
@@ -247,6 +260,9 @@ def docker_run(machine: Machine, words: list[str]) -> None:
     lines = Path(given["env-file"][0]).read_text("utf-8").splitlines()
     variables = dict(line.split("=", 1) for line in lines if line and line[0] != "#")
     state = {"options": given, "image": tag, "environment": variables, "state": "running"}
+    if trouble := machine.get("crash"):
+        status, restarts = trouble
+        state |= {"state": status, "restarts": restarts}
     machine.change("containers", name, state)
     sys.stdout.write(f"{sha256(name.encode()).hexdigest()}\n")
 
@@ -263,6 +279,7 @@ def docker(machine: Machine, words: list[str]) -> None:
         "push": docker_push,
         "pull": docker_pull,
         "container": docker_container,
+        "logs": docker_logs,
         "stop": docker_stop,
         "rm": docker_rm,
         "run": docker_run,

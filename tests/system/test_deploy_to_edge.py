@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 from deploy_machines import HOST, Machine, environment
+from simcore_backends.docker import images
+from simcore_backends.services.echo import Echo
 from support import ROOT, unavailable
 
 SCRIPT = ROOT / "scripts" / "deploy_to_edge.sh"
@@ -101,6 +103,7 @@ def test_over_ssh(machines: Machines) -> None:
     assert "runtime/simcore/protocol/service.py" in service["files"]
     assert "runtime/simcore_backends/services/deploy/__main__.py" in service["files"]
     assert container["environment"] == {
+        "PYTHONHASHSEED": "0",
         "SIMCORE_DEPLOY_NAME": "gateway",
         "SIMCORE_DEPLOY_SERVICE": "simcore_backends.services.echo:Echo",
         "SIMCORE_DEPLOY_SEED": "42",
@@ -119,8 +122,51 @@ def test_over_ssh(machines: Machines) -> None:
 def test_what_is_there_already_is_not_sent_again(machines: Machines) -> None:
     machines.gateway()
     machines.gateway()
-    assert machines.here.verbs() == ["build", "build", "save", "build", "build"]
+    assert machines.here.verbs() == ["build", "build", "save", "build"]
     assert machines.there.verbs() == ["load", "run", "stop", "rm", "run"]
+
+
+def test_the_image_that_simulations_have_is_taken(machines: Machines) -> None:
+    name = _image_of_simulations()
+    machines.here.change("images", name, {"id": "sha256:1", "system": "linux/amd64"})
+    assert f"{name} is here already" in machines.gateway().splitlines()
+    assert machines.here.verbs() == ["build", "save"]
+    (image,) = machines.there.get("images").values()
+    assert image["arguments"] == {"IMAGE": name}
+    machines.gateway("--platform", "linux/amd64")
+    assert machines.here.verbs() == ["build", "save", "build"]
+
+
+def test_for_another_processor_the_image_of_simulations_stays_what_it_is(
+    machines: Machines,
+) -> None:
+    name = _image_of_simulations()
+    simulated = {"id": "sha256:1", "system": "linux/amd64"}
+    machines.here.change("images", name, simulated)
+    machines.there.set("system", "linux/arm64")
+    machines.gateway("--platform", "linux/arm64")
+    machines.gateway("--platform", "linux/arm64")
+    assert machines.here.verbs() == ["build", "build", "save", "build"]
+    found = machines.here.get("images")
+    assert found[name] == simulated
+    assert found[f"{name}-linux-arm64"]["system"] == "linux/arm64"
+
+
+def test_an_image_on_a_base_that_is_not_known_is_built_each_time(machines: Machines) -> None:
+    machines.variables |= {"SIMCORE_BASE_IMAGE": "lab/python:3", "DOCKER_HOST": "unix:///nowhere"}
+    ended = machines.deploy(*GATEWAY, "--target", HOST)
+    assert re.match(
+        r"simcore: simcore/echo:\w{12}-no-base: simulations name it otherwise, for the digest lacks "
+        "the id of its base: no Docker Engine answers at unix:///nowhere",
+        ended.stderr,
+    )
+    machines.gateway()
+    assert machines.here.verbs() == ["build", "build", "save", "build", "build"]
+
+
+def _image_of_simulations() -> str:
+    context = images.context_of(images.folder_of(Echo))
+    return f"simcore/echo:{images.digest(context, images.build_arguments(), None)}"
 
 
 def test_what_is_meant_for_its_caller_is_not_read(machines: Machines) -> None:
@@ -321,20 +367,20 @@ def test_a_dry_run_does_nothing_and_says_all(machines: Machines) -> None:
     for line, call in zip(lines[:2], done, strict=True):
         assert without_places(_words(line)) == without_places(["docker", *call])
     asked, sent, started = lines[2:5]
+    first_asked, *_, ran, _, _, looked = machines.there.calls()
     over = ["ssh", "--", HOST]
     assert _words(asked)[:3] == over
-    assert _words(_words(asked)[3]) == ["docker", *machines.there.calls()[0]]
+    assert _words(_words(asked)[3]) == ["docker", *first_asked]
     first, second = sent.split(" | ")
     assert _words(first) == ["docker", *machines.here.calls()[-1]]
     assert _words(second) == ["ssh", "-C", "--", HOST, "docker", "load"]
     assert _words(started.removesuffix(" <<end"))[:3] == over
-    assert _words(_words(started.removesuffix(" <<end"))[3]) == [
-        "docker",
-        *machines.there.calls()[-1],
-    ]
+    assert _words(_words(started.removesuffix(" <<end"))[3]) == ["docker", *ran]
     told = machines.there.get("containers")[NAME]["environment"]
     told["SIMCORE_DEPLOY_PASSWORD"] = "..."
-    assert lines[5:] == [*(f"{key}={value}" for key, value in told.items()), "end"]
+    assert lines[5:-1] == [*(f"{key}={value}" for key, value in told.items()), "end"]
+    assert _words(lines[-1])[:3] == over
+    assert _words(_words(lines[-1])[3]) == ["docker", *looked]
 
 
 def test_a_dry_run_needs_no_docker(machines: Machines) -> None:
@@ -417,6 +463,31 @@ def test_trouble_with_an_engine(
     trouble(machines)
     assert says in machines.refused()
     assert machines.there.verbs() == verbs
+
+
+@pytest.mark.parametrize("state", [("restarting", 2), ("running", 1), ("exited", 0)])
+def test_a_container_that_does_not_stay_up(machines: Machines, state: tuple[str, int]) -> None:
+    machines.there.set("crash", state)
+    ended = machines.deploy(*GATEWAY, "--target", HOST)
+    assert ended.returncode == 2
+    assert "runs on" not in ended.stdout
+    *log, last = ended.stderr.splitlines()
+    assert log == [f"line {number} of its log" for number in range(10, 30)]
+    assert last == (
+        f"deploy_to_edge.sh: {NAME} does not stay up on {HOST} (state and restarts: {state[0]} "
+        f"{state[1]}; its last lines are above); it is left there: docker rm --force {NAME} ends it"
+    )
+
+
+def test_a_container_that_ends_after_some_seconds(machines: Machines) -> None:
+    there = machines.there.folder
+    (machines.folder / "bin" / "sleep").write_text(
+        "#!/bin/sh\n"
+        f'[ $1 = 3 ] && sed -i \'s/"running"/"restarting"/\' {there}/containers.json\n'
+        "true\n",
+        "utf-8",
+    )
+    assert "(state and restarts: restarting 0; " in machines.refused()
 
 
 def test_a_host_that_cannot_be_reached(machines: Machines) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from docker.errors import APIError
+from simcore_backends.docker import images
 from simcore_backends.docker.bundle import Deployed, of_scenario, write
+from simcore_backends.services.echo import Echo
 
 from simcore.errors import UsageError
 
@@ -53,8 +57,63 @@ def test_the_files_that_its_container_sees(folder: Path) -> None:
 def test_its_environment(folder: Path) -> None:
     bundle = bundled(folder, {"environment": {"MODE": "fast = 'best'", "EMPTY": ""}})
     lines = (bundle / "node.env").read_text(encoding="utf-8").splitlines()
-    assert lines[:2] == ["MODE=fast = 'best'", "EMPTY="]
+    assert lines[:3] == ["PYTHONHASHSEED=0", "MODE=fast = 'best'", "EMPTY="]
     assert "SIMCORE_DEPLOY_NAME=node" in lines
+
+
+def test_its_own_seed_of_hashes(folder: Path) -> None:
+    bundle = bundled(folder, {"environment": {"PYTHONHASHSEED": "7"}})
+    lines = (bundle / "node.env").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.startswith("PYTHONHASHSEED")] == ["PYTHONHASHSEED=7"]
+
+
+class Engine:
+    """Has all images but one; as `simcore_backends.docker.engine.Engine`."""
+
+    def __init__(self) -> None:
+        self.api = self
+
+    def ask(self, what: str, action: Callable[[], Any]) -> Any:
+        return action()
+
+    def inspect_image(self, name: str) -> dict[str, str]:
+        if name == "lab/python:3":
+            raise APIError("", SimpleNamespace(status_code=404))  # type: ignore[arg-type]
+        return {"Id": f"sha256:{name}"}
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("base", [None, "debian"])
+def test_its_image_is_that_of_simulations(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, base: str | None, tmp_path: Path
+) -> None:
+    for name in ("SIMCORE_BASE_IMAGE", "SIMCORE_PIP_ARGS"):
+        monkeypatch.delenv(name, raising=False)
+    if base is not None:
+        monkeypatch.setenv("SIMCORE_BASE_IMAGE", base)
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    (wheels / "a-1-py3-none-any.whl").write_bytes(b"wheel")
+    monkeypatch.setenv("SIMCORE_WHEELS", str(wheels))
+    monkeypatch.setattr(images, "Engine", Engine)
+    simulated = images.of_service(Engine(), "echo", Echo, print)  # type: ignore[arg-type]
+    bundle = bundled(folder, {})
+    assert (bundle / "names").read_text().splitlines()[0] == simulated.name
+
+
+def test_a_digest_without_the_base_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SIMCORE_BASE_IMAGE", "lab/python:3")
+    monkeypatch.setattr(images, "Engine", Engine)
+    image = (bundled(folder, {}) / "names").read_text().splitlines()[0]
+    assert image.endswith("-no-base")
+    assert capsys.readouterr().err == (
+        f"simcore: {image}: simulations name it otherwise, for the digest lacks the id of its base: "
+        "the Docker Engine here does not have the image lab/python:3\n"
+    )
 
 
 @pytest.mark.parametrize("variable", [("A", "two\nlines"), ("A", "two\rlines"), ("#A", ""), ("A B", "")])  # fmt: skip
