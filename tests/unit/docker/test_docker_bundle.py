@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from docker.errors import APIError
 from simcore_backends.docker import images
 from simcore_backends.docker.bundle import Deployed, of_scenario, write
 from simcore_backends.services.echo import Echo
@@ -78,6 +77,8 @@ class Engine:
 
     def inspect_image(self, name: str) -> dict[str, str]:
         if name == "lab/python:3":
+            from docker.errors import APIError
+
             raise APIError("", SimpleNamespace(status_code=404))  # type: ignore[arg-type]
         return {"Id": f"sha256:{name}"}
 
@@ -103,6 +104,7 @@ def test_its_image_is_that_of_simulations(
     assert (bundle / "names").read_text().splitlines()[0] == simulated.name
 
 
+@pytest.mark.docker  # for docker-py's errors
 def test_a_digest_without_the_base_says_so(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
