@@ -152,6 +152,7 @@ def test_for_another_processor_the_image_of_simulations_stays_what_it_is(
     assert found[f"{name}-linux-arm64"]["system"] == "linux/arm64"
 
 
+@pytest.mark.docker  # without docker-py, that is what is said
 def test_an_image_on_a_base_that_is_not_known_is_built_each_time(machines: Machines) -> None:
     machines.variables |= {"SIMCORE_BASE_IMAGE": "lab/python:3", "DOCKER_HOST": "unix:///nowhere"}
     ended = machines.deploy(*GATEWAY, "--target", HOST)
