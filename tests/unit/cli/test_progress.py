@@ -69,7 +69,9 @@ def test_a_word_of_the_run_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch
                 seen += part
     finally:
         os.close(ours)
-    before, _, after = seen.decode().partition("\r\x1b[2Kdocker: pulling [red] " + 80 * "x" + "\r\n")
+    before, _, after = seen.decode().partition(
+        "\r\x1b[2Kdocker: pulling [red] " + 80 * "x" + "\r\n"
+    )
     assert "trouble" in before and "trouble" in after
 
 
