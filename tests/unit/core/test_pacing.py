@@ -97,4 +97,5 @@ def test_a_run_that_was_visited_says_so(tmp_path):
     federation = Federation(world({"a": None}), plugins=PLUGINS, out=tmp_path / "run")
     with federation:
         federation.note_visit()
-    assert open_run(tmp_path / "run").manifest["determinism"] == "interactive"
+    with open_run(tmp_path / "run") as run:
+        assert run.manifest["determinism"] == "interactive"
