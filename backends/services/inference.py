@@ -14,6 +14,7 @@ import importlib
 import logging
 import math
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -124,7 +125,7 @@ class Unanswerable(Exception):
     """A message that gets an error for an answer; the text says why."""
 
 
-class Inference:
+class Inference(ABC):
     """A service that answers messages with what a model says of them.
 
     A subclass loads the model and runs it. One in a scenario may override `answer`, to decide by
@@ -158,6 +159,7 @@ class Inference:
 
     # -- for subclasses
 
+    @abstractmethod
     def load(self, ctx: Context, library: Any) -> tuple[Sequence[int] | None, str]:
         """Load the model.
 
@@ -172,11 +174,10 @@ class Inference:
         Raises:
             BadModel: the file is none, or not one that this service can use.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def run(self, values: Any) -> Any:
         """The model's outputs (numpy array) for a batch of one (numpy array)."""
-        raise NotImplementedError
 
     def answer(self, ctx: Context, msg: Incoming, kind: str, payload: Any) -> None:
         """Send an answer: a result, an error, or that there was no room."""
