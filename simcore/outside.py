@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -143,10 +143,15 @@ class Outside:
         if self._closed:
             return
         self._closed = True
-        for participant in list(self.participants):
-            participant.kill()
-        for action in self._finals:
-            action()
+        with ExitStack() as stack:  # also when Ctrl-C comes while something is waited for
+            stack.callback(self._clear)
+            for action in reversed(self._finals):
+                stack.callback(action)
+            for participant in list(self.participants):
+                participant.kill()
+
+    def _clear(self) -> None:
+        """Remove what is private, and let the guard go, who ends whatever is left."""
         if "listener" in self.__dict__:
             self.listener.close()
         if "directory" in self.__dict__:
