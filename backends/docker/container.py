@@ -35,6 +35,8 @@ _CODES = {
     **{128 + number: number.name for number in signal.Signals},
 }
 _LOST = "was lost sight of: the Docker Engine does not answer"
+_NEVER = "0001-02"
+"""After the time that the engine gives for what has not happened: the beginning of year 1."""
 _DYING = 1.0
 """Seconds that a container may take to end once its output has."""
 
@@ -72,6 +74,7 @@ class Container:
         self._log_file = os.open(log, flags, 0o644)
         self._stdio = None if stdio is None else (os.dup(stdio.receiving), os.dup(stdio.sending))
         self._id: str | None = None
+        self._asked_to_start = False
         self._final: Status | None = None
         self._words = ""
         self._ended = threading.Event()
@@ -110,6 +113,11 @@ class Container:
         return self.api.attach_socket(self._id, wanted)
 
     def _begin(self) -> None:
+        # An answer that was lost may have been a yes. What has begun since may have ended, too, and
+        # the engine would start it a second time.
+        if self._asked_to_start and self._state()["StartedAt"] > _NEVER:
+            return
+        self._asked_to_start = True
         self.api.start(self._id)
 
     # -- while it runs

@@ -34,8 +34,8 @@ class Fault:
     Args:
         request: matches the start of "POST /containers/create?name=...", without the version.
         kind: "500": the proxy answers so; "refuse": as 400; "close": it closes the connection before
-            the engine has heard; "lose": after the engine has answered, whose answer is lost; "call":
-            nothing goes wrong, but `action` is called before the engine hears; "call after": once it
+            the engine has heard; "lose": after the engine has answered, whose answer is lost, once
+            `action` has been called; "call": nothing goes wrong, but `action` is called before the engine hears; "call after": once it
             has answered, and before the client hears.
         times: how many of them.
         skip: how many are let through before.
@@ -187,6 +187,7 @@ class EngineProxy:
                 if kind in ("lose", "call after"):
                     answer = list(answer)
                 if kind == "lose":
+                    action()
                     return
                 if kind == "call after":
                     action()

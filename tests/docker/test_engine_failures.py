@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from boxed import boxed, sink
+from docker import DockerClient
 from engine_proxy import EngineProxy, Fault, Kind
 from support import Ended, Project, heeding_modes
 
@@ -20,6 +21,7 @@ CREATE = "POST /containers/create"
 START = "POST /containers/[^/]+/start"
 REMOVE = "DELETE /containers/"
 TRIES = 4
+NODES = ("sink", "other")
 DIGEST = re.compile(r"digest ([0-9a-f]+)")
 
 
@@ -169,6 +171,25 @@ def test_trouble_that_passes(
     told = (project.path / "run" / "logs" / "simcore.log").read_text().splitlines()
     assert len([each for each in told if f"the Docker Engine failed to {what} " in each]) == 2
     assert len([each for each in told if "it is asked again in 0." in each]) == 2
+
+
+def test_what_was_started_is_not_started_again(
+    project: Project, short: Path, engine: DockerClient
+) -> None:
+    """Its program has ended when the start is asked for again, since the answer was lost."""
+
+    def wait_for_its_end() -> None:
+        started = proxy.asked(START)[-1].split("/")[2]
+        engine.containers.get(started).wait()
+
+    both = [f"--set=nodes.{node}.command=[python3, program.py, exits_at_once]" for node in NODES]
+    fault = Fault(START, "lose", times=9, action=wait_for_its_end)
+    with EngineProxy(short, [fault]) as proxy:
+        ended = run(project, *both, DOCKER_HOST=proxy.host)
+    assert ended.code == 3 and "exited with code 7" in ended.err, ended.err
+    for node in NODES:  # the run may have ended before the other got so far
+        log = (project.path / "run" / "logs" / f"{node}.log").read_text()
+        assert log.count("started as") <= 1, log
 
 
 @pytest.mark.parametrize("kind", ["500", "close"])
