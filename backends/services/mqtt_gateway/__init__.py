@@ -4,8 +4,9 @@ What it subscribes to goes to nodes as ordinary messages, and what nodes send it
 own node is a client of the broker (`mqtt.clients`). In YAML: `service: mqtt_gateway`, with a
 `config` of
 
-- `subscribe`: what goes to nodes, a list of `{filter, to, kind, qos}`. In `to`, `{1}` is what the
-  first wildcard of the filter stands for, `{2}` the second;
+- `subscribe`: what goes to nodes, a list of `{filter, to, kind, qos, size}`. In `to`, `{1}` is what
+  the first wildcard of the filter stands for, `{2}` the second; `size` is what it weighs on its way
+  to the node, where that is not the length of its JSON text;
 - `publish`: what comes from nodes, a list of `{topic, from, kind, qos, retain}`. `from` is a node
   or a group, `kind` that of the message; without them, all are meant. In `topic`, `{source}` is
   the node's name and `{kind}` the message's kind. The first entry that fits counts;
@@ -17,6 +18,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from simcore.units import size
 
 from ...mqtt import api
 from ...mqtt.errors import Malformed
@@ -60,6 +63,13 @@ class MqttGateway:
                         },
                         "kind": {**_TEXT, "description": "Kind of the message to the node."},
                         "qos": _QOS,
+                        "size": {
+                            "type": "string",
+                            "format": "size",
+                            "description": "What it weighs on its way to the node; the length of "
+                            "its JSON text without it.",
+                            "examples": ["16B"],
+                        },
                     },
                 },
             },
@@ -132,7 +142,9 @@ class MqttGateway:
         topic = message["topic"]
         for rule in ctx.config.get("subscribe", ()):
             if matches(rule["filter"], topic):
-                ctx.send(_destination(rule, topic), rule["kind"], message["payload"])
+                weight = size(rule["size"]) if "size" in rule else None
+                to = _destination(rule, topic)
+                ctx.send(to, rule["kind"], message["payload"], size=weight)
 
     def _to_topics(self, ctx: Context, msg: Incoming) -> None:
         for rule in ctx.config.get("publish", ()):

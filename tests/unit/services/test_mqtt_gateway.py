@@ -20,7 +20,7 @@ def meter(node):
     node.send("gateway", "reading", {"value": node.index})
     node.send("gateway", "status", "well")
     message = yield node.receive()
-    node.record("told", f"{message.kind} {message.payload}")
+    node.record("told", f"{message.kind} {message.payload} {message.size}")
     node.send("gateway", "thanks", cause=message)
     node.record("origin", message.origin)
 
@@ -58,7 +58,9 @@ def run(config, **nodes):
     )
 
 
-def test_messages_go_from_nodes_to_topics_and_back():
+@pytest.mark.parametrize(("size", "bytes_"), [({}, 1), ({"size": "16B"}, 16)])
+def test_messages_go_from_nodes_to_topics_and_back(size, bytes_):
+    order = {"filter": "plant/+/command/#", "to": "{1}", "kind": "order", "qos": 1}
     told = run(
         {
             "broker": "hub",
@@ -67,7 +69,7 @@ def test_messages_go_from_nodes_to_topics_and_back():
                 {"from": "meter", "kind": "reading", "topic": "plant/{source}/{kind}", "qos": 2},
                 {"kind": "status", "topic": "status/{source}", "retain": True},
             ],
-            "subscribe": [{"filter": "plant/+/command/#", "to": "{1}", "kind": "order", "qos": 1}],
+            "subscribe": [order | size],
         }
     )
     assert sorted(told.measured("got")) == [
@@ -77,7 +79,7 @@ def test_messages_go_from_nodes_to_topics_and_back():
         "plant/meter-1/reading {'value': 1} 2",
         "status/meter-1 well 0",
     ]
-    assert told.measured("told") == ["order 7"]
+    assert told.measured("told") == [f"order 7 {bytes_}"]
     assert told.measured("origin") == [10**9]  # when the meter sent its reading
     assert told.measured("unexpected") == ["thanks"]
 
