@@ -1,0 +1,165 @@
+"""Where the time between two messages went, for very many chains of causes at once.
+
+What one inference took is spread over the messages that led from its request to its answer: up to
+some twenty of them with a broker in between, and a run may have a million inferences. So messages
+are columns of integers here, one place for each, and all chains are walked at the same time, one
+cause further with each step.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Records = NDArray[np.void]
+
+RADIO, WAN, LAN = range(3)
+"""What a message crossed: it has an end on a device; else one in the cloud; else neither."""
+
+_CHUNK = 100_000
+_LONGEST = 10_000
+"""Messages of one chain; only a damaged run, whose causes lead in a circle, has more."""
+
+_MESSAGE = np.dtype(
+    [
+        ("source", "i8"),
+        ("number", "i8"),
+        ("destination", "i8"),
+        ("size", "i8"),
+        ("sent", "i8"),
+        ("at", "i8"),
+    ]
+)
+_TRAIL = np.dtype(
+    [
+        ("source", "i8"),
+        ("number", "i8"),
+        ("cause_source", "i8"),
+        ("cause_number", "i8"),
+        ("queued", "i8"),
+        ("waited", "i8"),
+        ("computed", "i8"),
+    ]
+)
+
+
+class Messages:
+    """The messages of a run by place: those of one node side by side, by their numbers.
+
+    Args:
+        connection: the run's database.
+
+    Attributes:
+        sent: when each left its source, ns.
+        at: when its fate came, ns.
+        size: bytes on the network.
+        cause: place of the message that led to it; 0 if there is none.
+        queued: time in the queues of links, ns.
+        waited: time its computation waited for a worker before it was sent, ns.
+        computed: time of that computation, ns.
+        medium: `RADIO`, `WAN` or `LAN`.
+
+    Place 0 is no message: it was never sent and weighs nothing.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        count = connection.execute("SELECT coalesce(max(id), -1) + 1 FROM node").fetchone()[0]
+        most = np.zeros(count + 1, dtype=np.int64)
+        for source, number in connection.execute(
+            "SELECT source, max(number) FROM message GROUP BY source"
+        ):
+            most[source + 1] = number
+        self._before: Ints = np.cumsum(most)
+        self._most = most[1:]
+        length = int(self._before[-1]) + 1
+        self.sent, self.at, self.queued, self.waited, self.computed = (
+            np.zeros(length, dtype=np.int64) for _ in range(5)
+        )
+        # Half the memory; a message that weighs more than 2 GiB is no message.
+        self.size, self.cause = (np.zeros(length, dtype=np.int32) for _ in range(2))
+        self.medium = np.zeros(length, dtype=np.int8)
+        self._read(connection)
+
+    def place(self, source: Ints, number: Ints) -> Ints:
+        """Places of messages; 0 for those that the run does not have, or with a negative source."""
+        if len(self._most) == 0:
+            return np.zeros(len(source), dtype=np.int64)
+        known = (source >= 0) & (source < len(self._most)) & (number > 0)
+        safe = np.where(known, source, 0)
+        known &= number <= self._most[safe]
+        places: Ints = np.where(known, self._before[safe] + number, 0)
+        return places
+
+    @property
+    def network(self) -> Ints:
+        """Time of each in transmission and propagation, ns."""
+        return self.at - self.sent - self.queued
+
+    def _read(self, connection: sqlite3.Connection) -> None:
+        device, cloud = _in_tier(connection, "device"), _in_tier(connection, "cloud")
+        for rows in _chunks(connection, "message", _MESSAGE):
+            place = self.place(rows["source"], rows["number"])
+            self.sent[place], self.at[place] = rows["sent"], rows["at"]
+            self.size[place] = rows["size"]
+            ends = rows["source"], rows["destination"]
+            self.medium[place] = np.select(
+                [device[ends[0]] | device[ends[1]], cloud[ends[0]] | cloud[ends[1]]],
+                [RADIO, WAN],
+                LAN,
+            )
+        for rows in _chunks(connection, "trail", _TRAIL):
+            place = self.place(rows["source"], rows["number"])
+            self.cause[place] = self.place(rows["cause_source"], rows["cause_number"])
+            for name in ("queued", "waited", "computed"):
+                getattr(self, name)[place] = rows[name]
+        # What is in the trail only belongs to a run that is being written.
+        for column in (self.sent, self.at, self.queued, self.waited, self.computed):
+            column[0] = 0
+        self.cause[0] = self.size[0] = 0
+
+    def walk(self, answers: Ints, requests: Ints) -> Iterator[tuple[Ints, Ints]]:
+        """Follow chains from their last messages back to their first ones, both included.
+
+        A chain ends early where a message has no cause, or one from before the request.
+
+        Args:
+            answers: place of the last message of each chain; 0 if it has none.
+            requests: place of its first message.
+
+        Yields:
+            For each step, which chains go on and the place of their message. A chain occurs once
+            in a step at most.
+        """
+        chains = np.flatnonzero(answers)
+        places = answers[chains]
+        for _ in range(_LONGEST):
+            if len(chains) == 0:
+                return
+            yield chains, places
+            goes_on = places != requests[chains]
+            chains, places = chains[goes_on], places[goes_on]
+            before = self.cause[places].astype(np.int64)
+            goes_on = (before > 0) & (self.sent[before] >= self.sent[requests[chains]])
+            chains, places = chains[goes_on], before[goes_on]
+
+
+def _in_tier(connection: sqlite3.Connection, tier: str) -> NDArray[np.bool_]:
+    """Which nodes are in a tier, by their ids."""
+    rows = connection.execute("SELECT tier = ? FROM node ORDER BY id", (tier,))
+    return np.fromiter((bool(is_in) for (is_in,) in rows), dtype=bool)
+
+
+def _chunks(
+    connection: sqlite3.Connection, table: str, dtype: np.dtype[np.void]
+) -> Iterator[Records]:
+    """The rows of a table, some at a time; what is null is -1."""
+    names = ", ".join(f"coalesce({name}, -1)" for name in dtype.names or ())
+    cursor: Iterator[Any] = connection.execute(f"SELECT {names} FROM {table}")
+    while len(rows := np.fromiter(itertools.islice(cursor, _CHUNK), dtype=dtype)):
+        yield rows

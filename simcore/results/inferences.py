@@ -1,0 +1,371 @@
+"""What became of each inference: where it was answered and why, what it took and what it cost.
+
+An *inference* is one image of one device. Its latency runs from the instant at which the picture
+was taken to the one at which the device had its final answer, and is split into `PARTS`, which add
+up to it exactly:
+
+| part | time |
+|---|---|
+| sampling | from the picture to the device's message, but for what the device computed |
+| radio | in transmission and propagation, of messages with an end on a device |
+| wan | the same, of other messages with an end in the cloud |
+| lan | the same, of all other messages |
+| queueing | in the queues of links, and waiting for a worker of a service |
+| computing | of device, dispatcher and models, as they declare it |
+| other | the rest: waits of protocols, such as MQTT's for a segment that is sent again |
+
+An inference that the device has kept crossed nothing, so it has sampling, computing and queueing
+only.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.results.chains import LAN, RADIO, WAN, Ints, Messages
+from simcore.results.metrics import Spread, spread
+from simcore.results.statistics import wilson_interval
+from simcore.results.store import snapshot
+from simcore.results.tables import has_rows
+
+PLACES = ("device", "edge", "cloud")
+PARTS = ("sampling", "radio", "wan", "lan", "queueing", "computing", "other")
+NONE = -1
+"""Of a time or a truth value: there is none."""
+
+_ROW = np.dtype(
+    [
+        ("node", "i4"),
+        ("n", "i8"),
+        ("sampled", "i8"),
+        ("sent", "i8"),
+        ("ended", "i8"),
+        ("place", "i1"),
+        ("right", "i1"),
+        ("own_right", "i1"),
+        ("confidence", "f8"),
+        ("request", "i8"),
+        ("answer_source", "i8"),
+        ("answer_number", "i8"),
+    ]
+)
+# The order of writing, so that every reader has the same rows at the same places.
+_SELECT = f"""
+    SELECT node, n, sampled, sent, coalesce(ended, {NONE}),
+           CASE place WHEN 'device' THEN 0 WHEN 'edge' THEN 1 WHEN 'cloud' THEN 2 ELSE {NONE} END,
+           coalesce(label = truth, {NONE}), coalesce(own = truth, {NONE}),
+           coalesce(confidence, 'nan'), coalesce(request, {NONE}),
+           coalesce(answer_source, {NONE}), coalesce(answer_number, {NONE})
+    FROM inference ORDER BY rowid
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Inferences:
+    """Every inference of a run, as columns of equal length; times in ns, sizes in bytes.
+
+    Attributes:
+        nodes: names of the run's nodes by their ids.
+        node: id of the device.
+        n: which image of the device, from 1.
+        sampled: when the picture was taken.
+        sent: when the device sent its message, with its own answer or the picture.
+        ended: when the device had its final answer; `NONE` if it never had one.
+        place: where the final answer comes from, as a place in `PLACES`; `NONE` without one.
+        right: 1 if the final answer is the truth, 0 if not, `NONE` if there is no answer or truth.
+        own_right: the same for the device's own answer.
+        confidence: of the final answer, from 0 to 1; NaN where there is none.
+        parts: each of `PARTS`; they add up to `latency`. 0 without an answer.
+        messages: how many there were from the request to the answer, and its acknowledgement.
+        size: bytes of these messages.
+        uplink: bytes of those that the device sent.
+        downlink: bytes of those that the device received.
+        energy: what the device spent on it, in J; None if the run counts no energy.
+    """
+
+    nodes: tuple[str, ...]
+    node: NDArray[np.int32]
+    n: Ints
+    sampled: Ints
+    sent: Ints
+    ended: Ints
+    place: NDArray[np.int8]
+    right: NDArray[np.int8]
+    own_right: NDArray[np.int8]
+    confidence: NDArray[np.float64]
+    parts: Mapping[str, Ints]
+    messages: Ints
+    size: Ints
+    uplink: Ints
+    downlink: Ints
+    energy: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.node)
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """Which of them have a final answer."""
+        return np.not_equal(self.ended, NONE)
+
+    @property
+    def latency(self) -> Ints:
+        """From the picture to the final answer; `NONE` without one."""
+        return np.where(self.answered, self.ended - self.sampled, NONE)
+
+
+def load(connection: sqlite3.Connection) -> Inferences:
+    """Every inference of a run, in the order in which they were written; none of most runs.
+
+    Args:
+        connection: the run's database, as `Run.connection`. A run that is being written is read
+            once, in one consistent state.
+    """
+    with snapshot(connection):
+        names = [name for (name,) in connection.execute("SELECT name FROM node ORDER BY id")]
+        there = has_rows(connection, "inference")
+        rows = np.fromiter(connection.execute(_SELECT) if there else (), dtype=_ROW)
+        if there:
+            parts, costs = _walked(rows, Messages(connection), _shown(connection))
+        else:
+            nothing = np.zeros(0, dtype=np.int64)
+            parts, costs = dict.fromkeys(PARTS, nothing), dict.fromkeys(_COSTS, nothing)
+    return Inferences(
+        nodes=tuple(names),
+        **{column: rows[column].copy() for column in _KEPT},
+        parts=parts,
+        messages=costs["messages"],
+        size=costs["size"],
+        uplink=costs["uplink"],
+        downlink=costs["downlink"],
+    )
+
+
+_KEPT = ("node", "n", "sampled", "sent", "ended", "place", "right", "own_right", "confidence")
+_COSTS = ("messages", "size", "uplink", "downlink")
+
+
+def _shown(connection: sqlite3.Connection) -> NDArray[np.void]:
+    """The messages in which devices acknowledge an answer."""
+    rows = connection.execute(
+        "SELECT source, number FROM message WHERE kind IN (SELECT id FROM kind WHERE name = ?)",
+        (SHOWN,),
+    )
+    return np.fromiter(rows, dtype=np.dtype([("source", "i8"), ("number", "i8")]))
+
+
+SHOWN = "shown"
+"""Kind of the message with which a device says that it has acted on an answer."""
+
+
+def _walked(
+    rows: NDArray[np.void], messages: Messages, shown: NDArray[np.void]
+) -> tuple[dict[str, Ints], dict[str, Ints]]:
+    """Parts of the latencies and costs, from the messages of each inference."""
+    request = messages.place(rows["node"].astype(np.int64), rows["request"])
+    answer = messages.place(rows["answer_source"], rows["answer_number"])
+    answered = rows["ended"] != NONE
+    latency = np.where(answered, rows["ended"] - rows["sampled"], 0)
+    parts = {part: np.zeros(len(rows), dtype=np.int64) for part in PARTS}
+    costs = {cost: np.zeros(len(rows), dtype=np.int64) for cost in _COSTS}
+    network = messages.network
+    for chains, places in messages.walk(answer, request):
+        for part, medium in (("radio", RADIO), ("wan", WAN), ("lan", LAN)):
+            parts[part][chains] += np.where(messages.medium[places] == medium, network[places], 0)
+        parts["queueing"][chains] += messages.queued[places]
+        # What lies before the request is told below.
+        after = places != request[chains]
+        later, caused = chains[after], places[after]
+        parts["queueing"][later] += messages.waited[caused]
+        parts["computing"][later] += messages.computed[caused]
+        costs["messages"][later] += 1
+        costs["size"][later] += messages.size[caused]
+    # Before the device sends, it takes the picture, and perhaps computes.
+    before = np.where(answered, rows["sent"] - rows["sampled"], 0)
+    computed, waited = (
+        np.where(answered, np.minimum(column[request], before), 0)
+        for column in (messages.computed, messages.waited)
+    )
+    waited = np.minimum(waited, before - computed)
+    parts["computing"] += computed
+    parts["queueing"] += waited
+    parts["sampling"] += before - computed - waited
+    parts["other"] += latency
+    for part in PARTS[:-1]:
+        parts["other"] -= parts[part]
+    costs["messages"] += request > 0
+    costs["size"] += messages.size[request]
+    costs["uplink"] += messages.size[request]
+    costs["downlink"] += messages.size[answer]
+    _acknowledged(costs, answer, messages, shown)
+    return parts, costs
+
+
+def _acknowledged(
+    costs: dict[str, Ints], answer: Ints, messages: Messages, shown: NDArray[np.void]
+) -> None:
+    """Add the messages with which devices say that they have acted on an answer."""
+    acknowledgement = np.zeros(len(messages.sent), dtype=np.int64)
+    place = messages.place(shown["source"], shown["number"])
+    acknowledgement[messages.cause[place]] = place
+    acknowledgement[0] = 0
+    place = acknowledgement[answer]
+    costs["messages"] += place > 0
+    costs["size"] += messages.size[place]
+    costs["uplink"] += messages.size[place]
+
+
+# --- in a handful of numbers ---
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceFigures:
+    """The inferences that were answered at one place, or all of them.
+
+    Attributes:
+        place: one of `PLACES`; "none" of those without an answer; "all".
+        n: how many.
+        share: of all inferences, from 0 to 1.
+        answered: how many have a final answer.
+        judged: how many have a final answer and a truth to hold it against.
+        right: how many of those are right.
+        latency: of those with an answer, ns.
+        split: mean of each of `PARTS` over those with an answer, ns.
+        in_time: how many had their answer within the deadline; None without a deadline.
+        messages, size, uplink, downlink: means over all of them: messages, bytes.
+        energy: mean of what the device spent on one, in J; None if the run counts no energy.
+    """
+
+    place: str
+    n: int
+    share: float
+    answered: int
+    judged: int
+    right: int
+    latency: Spread
+    split: Mapping[str, float]
+    in_time: int | None
+    messages: float
+    size: float
+    uplink: float
+    downlink: float
+    energy: float | None
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of right answers among those that could be judged; None if none could."""
+        return self.right / self.judged if self.judged else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % Wilson interval of the accuracy."""
+        return wilson_interval(self.right, self.judged) if self.judged else None
+
+
+def summarise(inferences: Inferences, *, deadline: int | None = None) -> tuple[PlaceFigures, ...]:
+    """Figures of all inferences, then of each place where some were answered.
+
+    Args:
+        inferences: of one run.
+        deadline: what counts as late, ns.
+
+    Returns:
+        `all` first, then those of `PLACES` and `none` that occur; empty without inferences.
+    """
+    if len(inferences) == 0:
+        return ()
+    found = [_figures("all", np.ones(len(inferences), dtype=bool), inferences, deadline)]
+    for place, name in (*enumerate(PLACES), (NONE, "none")):
+        chosen = inferences.place == place
+        if chosen.any():
+            found.append(_figures(name, chosen, inferences, deadline))
+    return tuple(found)
+
+
+def _figures(
+    place: str, chosen: NDArray[np.bool_], inferences: Inferences, deadline: int | None
+) -> PlaceFigures:
+    n = int(np.count_nonzero(chosen))
+    answered = chosen & inferences.answered
+    latency = inferences.latency[answered]
+    judged = inferences.right[answered]
+    means = {cost: float(getattr(inferences, cost)[chosen].mean()) for cost in _COSTS}
+    return PlaceFigures(
+        place=place,
+        n=n,
+        share=n / len(inferences),
+        answered=len(latency),
+        judged=int(np.count_nonzero(judged != NONE)),
+        right=int(np.count_nonzero(judged == 1)),
+        latency=spread(latency),
+        split={
+            part: float(values[answered].mean()) if len(latency) else float("nan")
+            for part, values in inferences.parts.items()
+        },
+        in_time=None if deadline is None else int(np.count_nonzero(latency <= deadline)),
+        energy=None if inferences.energy is None else float(inferences.energy[chosen].mean()),
+        **means,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """How often each truth got each answer.
+
+    Attributes:
+        labels: truths and answers that occur, sorted; numbers before names.
+        counts: [truth][answer], in the order of `labels`.
+    """
+
+    labels: tuple[int | str, ...] = ()
+    counts: Ints = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
+
+
+def confusion(connection: sqlite3.Connection, place: str | None = None) -> Confusion:
+    """The confusion matrix of the final answers, of all places or of one.
+
+    Args:
+        connection: the run's database.
+        place: one of `PLACES`.
+    """
+    if not has_rows(connection, "inference"):
+        return Confusion()
+    rows = connection.execute(
+        "SELECT truth, label, count(*) FROM inference WHERE truth IS NOT NULL "
+        "AND label IS NOT NULL AND ended IS NOT NULL AND (? IS NULL OR place = ?) "
+        "GROUP BY truth, label",
+        (place, place),
+    ).fetchall()
+    found = {label for truth, answer, _ in rows for label in (truth, answer)}
+    labels = tuple(sorted(found, key=lambda label: (isinstance(label, str), label)))
+    counts = np.zeros((len(labels), len(labels)), dtype=np.int64)
+    for truth, answer, count in rows:
+        counts[labels.index(truth), labels.index(answer)] = count
+    return Confusion(labels, counts)
+
+
+def pareto(points: Sequence[Sequence[float | None]]) -> list[bool]:
+    """Which points are not beaten: none of the others is better in one cost and worse in none.
+
+    Args:
+        points: the costs of each, of which less is better: an accuracy goes in with its sign
+            changed. A cost that any point lacks (None or NaN) says nothing about any of them.
+    """
+    columns = [
+        column
+        for column in zip(*points, strict=True)
+        if all(cost is not None and not math.isnan(cost) for cost in column)
+    ]
+    rows = list(zip(*columns, strict=True)) or [()] * len(points)
+
+    def beats(one: Sequence[Any], other: Sequence[Any]) -> bool:
+        return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+
+    return [not any(beats(other, row) for other in rows) for row in rows]
