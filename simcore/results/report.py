@@ -1,52 +1,24 @@
-"""One HTML page for a run: self-contained, the same bytes for the same run, fit to be archived.
-
-The page loads nothing and runs nothing (its content security policy says so), hence it may be
-mailed or put beside a paper. Every caption carries scenario, seed and digest, so that a figure
-cut out of the page still says where it comes from.
-"""
+"""The report of a run: what it was, what came of it, and what became of its messages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from simcore.errors import MissingDependency, ResultsError
 from simcore.expect import ExpectationError, Outcome, evaluate, parse
-from simcore.results import figures as draw
-from simcore.results import show
+from simcore.results import page, show
 from simcore.results.faults import spans
-from simcore.results.metrics import Flow, Metrics, NodeFigures, Spread
+from simcore.results.figures import of_messages
+from simcore.results.metrics import Metrics, NodeFigures, Spread
+from simcore.results.page import Cells, Content, Section, TableView
 from simcore.results.store import Run, duration
 from simcore.units import show_exact
 
 MOST_NODES, WORST_NODES = 200, 50
 MOST_LINKS, MOST_FLOWS, MOST_FAULTS = 100, 200, 200
-
-Cells = Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class TableView:
-    """A table of the page; columns from `figures` on are set to the right."""
-
-    title: str
-    columns: Cells
-    rows: Sequence[Cells]
-    figures: int = 1
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FigureView:
-    """A figure of the page."""
-
-    title: str
-    svg: str
 
 
 def write_report(run: Run, path: Path) -> None:
@@ -56,45 +28,26 @@ def write_report(run: Run, path: Path) -> None:
         MissingDependency: jinja2 or matplotlib is not installed.
         ResultsError: the file cannot be written.
     """
-    page = render(run)
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise ResultsError(
-            f"{path} cannot be written ({error.strerror}); choose another place with --out"
-        ) from error
+    page.write(content(run), path)
 
 
-def render(run: Run) -> str:
-    """The page as text."""
-    try:
-        import jinja2
-    except ImportError:
-        raise MissingDependency("jinja2", extra="report", purpose="reports") from None
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    source = files("simcore.results").joinpath("report.html").read_text(encoding="utf-8")
-    return environment.from_string(source).render(_content(run)) + "\n"
-
-
-def _content(run: Run) -> dict[str, Any]:
+def content(run: Run) -> Content:
+    """What the page of a run says."""
     manifest, figures = run.manifest, Metrics(run.connection)
-    name, seed = show.scenario_name(manifest), manifest.get("seed")
-    return {
-        "name": name,
-        "description": (manifest.get("scenario") or {}).get("description") or "",
-        "identity": f"{name}, seed {seed}, digest {show.digest(manifest)}",
-        "facts": _facts(run, figures.totals.sent),
-        "totals": _totals(figures),
-        "outcomes": _outcomes(manifest, figures),
-        "figures": _figures(figures),
-        "tables": [table for table in _tables(run, figures) if table.rows],
-        "provenance": _provenance(manifest),
-        "resolved": yaml.safe_dump(
-            manifest.get("resolved") or {}, sort_keys=False, allow_unicode=True
-        ),
-    }
+    scenario = yaml.safe_dump(manifest.get("resolved") or {}, sort_keys=False, allow_unicode=True)
+    return Content(
+        name=show.scenario_name(manifest),
+        description=(manifest.get("scenario") or {}).get("description") or "",
+        identity=show.identity(manifest),
+        facts=[*_facts(run, figures.totals.sent), *_totals(figures)],
+        outcomes=_outcomes(manifest, figures),
+        sections=[
+            Section("Figures", charts=of_messages(figures)),
+            *(Section(table.title, [table]) for table in _tables(run, figures)),
+        ],
+        provenance=_provenance(manifest),
+        details=[("The scenario as it was run", scenario)],
+    )
 
 
 def _facts(run: Run, sent: int) -> list[tuple[str, str]]:
@@ -140,36 +93,6 @@ def _outcomes(manifest: Mapping[str, Any], figures: Metrics) -> list[Outcome]:
         except ExpectationError as error:  # written by a version with another grammar
             outcomes.append(Outcome(text, False, None, None, str(error)))
     return outcomes
-
-
-def _figures(figures: Metrics) -> list[FigureView]:
-    done = [flow for flow in figures.flows if flow.counts.delivered]
-    busiest = sorted(done, key=lambda flow: -flow.counts.delivered)
-    found = []
-    if done:
-        lines = _chosen(done, busiest[: draw.MOST_LINES])
-        series = [(f"{f.name}, {f.kind}", figures.flow_series(f)) for f in lines]
-        title = "Cumulative distribution of the latency per flow" + _of(lines, done)
-        found.append(FigureView(title, draw.latency_cdf(series)))
-        bars = _chosen(done, busiest[: draw.MOST_BARS])
-        title = "Mean latency per flow, split into network, queueing and computing"
-        found.append(FigureView(title + _of(bars, done), draw.latency_split(bars)))
-    totals = figures.totals
-    if totals.lost:
-        svg = draw.losses(totals.lost, totals.sent)
-        found.append(FigureView("Messages lost, by reason", svg))
-    return found
-
-
-def _chosen(flows: Sequence[Flow], some: Sequence[Flow]) -> list[Flow]:
-    """Some of the flows, in the order of all."""
-    return [flow for flow in flows if flow in some]
-
-
-def _of(shown: Sequence[Flow], everything: Sequence[Flow]) -> str:
-    if len(shown) == len(everything):
-        return ""
-    return f" (the {len(shown)} with most messages of {len(everything)})"
 
 
 def _tables(run: Run, figures: Metrics) -> list[TableView]:

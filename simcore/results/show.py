@@ -87,6 +87,11 @@ def scenario_name(manifest: Mapping[str, Any]) -> str:
     return label((manifest.get("scenario") or {}).get("name") or "unnamed")
 
 
+def identity(manifest: Mapping[str, Any]) -> str:
+    """Where a figure comes from, as `quickstart, seed 42, digest 4a07171113be`."""
+    return f"{scenario_name(manifest)}, seed {manifest.get('seed')}, digest {digest(manifest)}"
+
+
 def ending(manifest: Mapping[str, Any]) -> str:
     """How the run ended, in a word or two."""
     reason = (manifest.get("exit") or {}).get("reason") or "unknown"

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from simcore.cli.report import command
 from simcore.errors import MissingDependency, ResultsError
-from simcore.results import report
+from simcore.results import page, report
 from simcore.results.store import open_run
 
 pytest.importorskip("matplotlib")
@@ -24,7 +24,7 @@ EXPECT = {**MANIFEST["resolved"], "expect": ["sent == 8", "lost == 0"]}
 
 def render(directory):
     with open_run(directory) as run:
-        return report.render(run)
+        return page.render(report.content(run))
 
 
 class Page(HTMLParser):
@@ -169,7 +169,7 @@ def test_unwritable_and_missing_packages(make_run, tmp_path, monkeypatch):
             report.write_report(run, tmp_path / "absent" / "report.html")
         monkeypatch.setitem(sys.modules, "matplotlib", None)
         with pytest.raises(MissingDependency, match=r"simcore\[report\]"):
-            report.render(run)
+            page.render(report.content(run))
 
 
 def test_participants_and_windows_are_among_the_facts(make_run):
