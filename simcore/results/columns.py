@@ -7,8 +7,11 @@ so that all of them have the same columns with the same meaning.
 
 from __future__ import annotations
 
+import itertools
+import sqlite3
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 ColumnType = Literal["int", "float", "str"]
 
@@ -32,6 +35,18 @@ class Table:
     sql: str
     of: str | None = None
     """The table in the database that is empty in most runs, and absent from old ones."""
+    computed: Callable[[sqlite3.Connection], Iterator[tuple[Any, ...]]] | None = None
+    """Gives the last columns of each row, where SQL cannot."""
+
+    def chunks(self, connection: sqlite3.Connection, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows, some at a time."""
+        cursor = connection.execute(self.sql)
+        more = None if self.computed is None else self.computed(connection)
+        while rows := cursor.fetchmany(size):
+            if more is not None:
+                computed = itertools.islice(more, len(rows))
+                rows = [(*row, *rest) for row, rest in zip(rows, computed, strict=True)]
+            yield rows
 
 
 _DELIVERED = "CASE WHEN m.fate = 0 THEN {} END"
@@ -235,4 +250,64 @@ LATE = Table(
     of="late",
 )
 
-TABLES = (MESSAGES, MEASUREMENTS, FAULTS, LINKS, NODES, HOPS, PARTICIPANTS, EXCHANGES, LATE)
+
+def _walked(connection: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
+    from simcore.results.inferences import rows  # needs numpy, which takes time to import
+
+    return rows(connection)
+
+
+INFERENCES = Table(
+    "inferences",
+    (
+        Column("node", "str", "", "device that took the picture"),
+        Column("n", "int", "", "which of its pictures, from 1"),
+        Column("place", "str", "", "device, edge or cloud; empty without an answer"),
+        Column("reason", "str", "", "why it was answered there"),
+        Column("label", "str", "", "the final answer"),
+        Column("truth", "str", "", "what would be right, if the scenario says"),
+        Column("right", "int", "", "1 if label is truth, 0 if not"),
+        Column("own", "str", "", "the device's own answer, if it has computed one"),
+        Column("confidence", "float", "", "of the final answer, from 0 to 1"),
+        Column("request", "str", "", "id of the message in which the device asked or told"),
+        Column("answer", "str", "", "id of the message that brought the answer; empty if kept"),
+        Column("sampled", "int", "ns", "virtual time at which the picture was taken"),
+        Column("sent", "int", "ns", "virtual time at which the device sent the request"),
+        Column("ended", "int", "ns", "virtual time at which the device had its final answer"),
+        Column("latency", "int", "ns", "ended - sampled, and the sum of the next seven"),
+        Column("sampling", "int", "ns", "from the picture to the request, without computing"),
+        Column("radio", "int", "ns", "transmission and propagation to and from devices"),
+        Column("wan", "int", "ns", "the same to and from the cloud"),
+        Column("lan", "int", "ns", "the same between all other nodes"),
+        Column("queueing", "int", "ns", "in queues of links, and waiting for workers"),
+        Column("computing", "int", "ns", "of device, dispatcher and models, as declared"),
+        Column("other", "int", "ns", "the rest: waits of protocols"),
+        Column("messages", "int", "", "from the request to the answer, and its acknowledgement"),
+        Column("size", "int", "B", "of these messages"),
+        Column("uplink", "int", "B", "of those that the device sent"),
+        Column("downlink", "int", "B", "of those that the device received"),
+        Column("energy", "float", "J", "that the device spent on it; empty if not counted"),
+    ),
+    """
+    SELECT d.name, i.n, i.place, i.reason, CAST(i.label AS TEXT), CAST(i.truth AS TEXT),
+           i.label = i.truth, CAST(i.own AS TEXT), i.confidence, d.name || '/' || i.request,
+           a.name || '/' || i.answer_number, i.sampled, i.sent, i.ended, i.ended - i.sampled
+    FROM inference i JOIN node d ON d.id = i.node LEFT JOIN node a ON a.id = i.answer_source
+    ORDER BY i.rowid
+    """,
+    of="inference",
+    computed=_walked,
+)
+
+TABLES = (
+    MESSAGES,
+    MEASUREMENTS,
+    FAULTS,
+    LINKS,
+    NODES,
+    HOPS,
+    PARTICIPANTS,
+    EXCHANGES,
+    LATE,
+    INFERENCES,
+)

@@ -7,8 +7,7 @@ columns of `simcore.results.columns`; `columns.csv` beside them gives unit and m
 from __future__ import annotations
 
 import csv
-import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -56,18 +55,12 @@ def export(run: Run, directory: Path, form: str = "csv") -> list[tuple[Path, int
     return written
 
 
-def _chunks(connection: sqlite3.Connection, table: Table) -> Iterator[list[tuple[Any, ...]]]:
-    cursor = connection.execute(table.sql)
-    while rows := cursor.fetchmany(_CHUNK):
-        yield rows
-
-
 def _write_csv(run: Run, table: Table, path: Path) -> int:
     count = 0
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(column.name for column in table.columns)
-        for rows in _chunks(run.connection, table):
+        for rows in table.chunks(run.connection, _CHUNK):
             writer.writerows(rows)
             count += len(rows)
     return count
@@ -100,7 +93,7 @@ def _write_parquet(run: Run, table: Table, path: Path) -> int:
     schema = arrow.schema(fields, metadata=_origin(run))
     count = 0
     with parquet.ParquetWriter(path, schema) as writer:
-        for rows in _chunks(run.connection, table):
+        for rows in table.chunks(run.connection, _CHUNK):
             columns = [
                 arrow.array(values, type=field.type)
                 for values, field in zip(zip(*rows, strict=True), fields, strict=True)

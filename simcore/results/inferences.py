@@ -20,9 +20,10 @@ only.
 
 from __future__ import annotations
 
+import itertools
 import math
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -148,6 +149,19 @@ def load(connection: sqlite3.Connection) -> Inferences:
     )
 
 
+def rows(connection: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
+    """What the table `inferences` has beyond the database: parts and costs, None without them."""
+    found = load(connection)
+    columns = [np.ma.array(found.parts[part], mask=~found.answered) for part in PARTS]
+    columns += [getattr(found, cost) for cost in _COSTS]
+    energy = found.energy
+    for begin in range(0, len(found), _CHUNK):
+        some = slice(begin, begin + _CHUNK)
+        spent = itertools.repeat(None, _CHUNK) if energy is None else energy[some].tolist()
+        yield from zip(*(column[some].tolist() for column in columns), spent, strict=False)
+
+
+_CHUNK = 50_000
 _KEPT = ("node", "n", "sampled", "sent", "ended", "place", "right", "own_right", "confidence")
 _COSTS = ("messages", "size", "uplink", "downlink")
 

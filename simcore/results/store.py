@@ -24,6 +24,7 @@ from simcore.results.columns import (
     EXCHANGES,
     FAULTS,
     HOPS,
+    INFERENCES,
     LATE,
     LINKS,
     MEASUREMENTS,
@@ -42,6 +43,7 @@ DATABASE = "run.sqlite"
 FORMAT = 1
 """The newest format of manifest and database that this version reads."""
 
+_CHUNK = 50_000
 _PANDAS_TYPES = {"int": "Int64", "float": "float64", "str": "object"}
 
 
@@ -116,6 +118,10 @@ class Run:
         """The messages that a quantum handed over later than they came, by their sending."""
         return self._frame(LATE)
 
+    def inferences(self) -> pd.DataFrame:
+        """Every inference: where it was answered and why, what it took, and what it cost."""
+        return self._frame(INFERENCES)
+
     def _frame(self, table: Table) -> pd.DataFrame:
         try:
             import pandas as pd
@@ -123,7 +129,10 @@ class Run:
             raise MissingDependency("pandas", extra="report", purpose="DataFrames") from None
         names = [column.name for column in table.columns]
         there = table.of is None or has_rows(self.connection, table.of)
-        rows = self.connection.execute(table.sql).fetchall() if there else []
+        rows: list[tuple[object, ...]] = []
+        with snapshot(self.connection):
+            for chunk in table.chunks(self.connection, _CHUNK) if there else ():
+                rows += chunk
         columns = list(zip(*rows, strict=True)) or [()] * len(names)
         return pd.DataFrame(
             {

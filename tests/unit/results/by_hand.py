@@ -155,15 +155,17 @@ def write_database(
     faults=FAULTS,
     links=LINKS,
     outside=None,
+    nodes=NODES,
+    hops=HOPS,
 ):
     create_tables(connection)
     if outside is not None:
         write_outside(connection, **outside)
-    order = {node[0]: place for place, node in enumerate(NODES)}
+    order = {node[0]: place for place, node in enumerate(nodes)}
     fates = {name: id for id, name in connection.execute("SELECT id, name FROM fate")}
     kinds = {kind: place for place, kind in enumerate(dict.fromkeys(m[2] for m in messages))}
     insert = connection.executemany
-    insert("INSERT INTO node VALUES (?,?,?,?,?)", [(order[n[0]], *n) for n in NODES])
+    insert("INSERT INTO node VALUES (?,?,?,?,?)", [(order[n[0]], *n) for n in nodes])
     insert("INSERT INTO kind VALUES (?,?)", [(place, kind) for kind, place in kinds.items()])
     for id, to, kind, size, sent, at, fate, cause, origin, queued, waited, computed in messages:
         source, number = id.split("/")
@@ -210,7 +212,7 @@ def write_database(
                 transmitted * MS,
                 arrived * MS,
             )
-            for id, hop, link, entered, queued, transmitted, arrived in HOPS
+            for id, hop, link, entered, queued, transmitted, arrived in hops
         ],
     )
     insert(

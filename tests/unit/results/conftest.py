@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
+import placed
 import pytest
 from by_hand import MANIFEST, write_database
 
@@ -22,6 +23,22 @@ def make_run(tmp_path):
         if wal:
             connection.execute("PRAGMA journal_mode = WAL")
         write_database(connection, **tables)
+        connection.commit()
+        connection.close()
+        return directory
+
+    return make
+
+
+@pytest.fixture
+def placed_run(make_run):
+    """Writes a run directory with the inferences told in `placed`, or with others."""
+
+    def make(name="placed", *, inferences=placed.INFERENCES, **tables):
+        told = {"messages": placed.MESSAGES, "measurements": [], "faults": [], "hops": []}
+        directory = make_run(name, nodes=placed.NODES, **{**told, "links": [], **tables})
+        connection = sqlite3.connect(directory / "run.sqlite")
+        placed.write_inferences(connection, inferences)
         connection.commit()
         connection.close()
         return directory

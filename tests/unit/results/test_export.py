@@ -33,8 +33,8 @@ def test_csv_needs_neither_pandas_nor_pyarrow(make_run, monkeypatch):
     assert messages["meter-0/1"]["payload"] == '{"from": "meter-0/1"}'
 
 
-def test_the_dictionary_explains_every_column(make_run, tmp_path):
-    with open_run(make_run(outside={})) as run:
+def test_the_dictionary_explains_every_column(placed_run, tmp_path):
+    with open_run(placed_run(outside={})) as run:
         export(run, tmp_path / "out")
     explained = {(row["table"], row["column"]) for row in rows_of(tmp_path / "out" / "columns.csv")}
     for table in TABLES:
@@ -45,7 +45,7 @@ def test_the_dictionary_explains_every_column(make_run, tmp_path):
 def test_a_run_without_participants_has_no_files_of_them(make_run, tmp_path):
     with open_run(make_run()) as run:
         names = [path.name for path, _ in export(run, tmp_path / "out")]
-    assert not {"participants.csv", "exchanges.csv", "late.csv"} & set(names)
+    assert not {"participants.csv", "exchanges.csv", "late.csv", "inferences.csv"} & set(names)
     tables = {row["table"] for row in rows_of(tmp_path / "out" / "columns.csv")}
     assert {f"{table}.csv" for table in tables} == set(names)
 

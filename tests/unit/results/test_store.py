@@ -46,6 +46,7 @@ def test_every_table_has_the_columns_it_promises(make_run):
             "participants": run.participants(),
             "exchanges": run.exchanges(),
             "late": run.late(),
+            "inferences": run.inferences(),
         }
     for table in TABLES:
         assert list(frames[table.name].columns) == [column.name for column in table.columns]
@@ -60,6 +61,7 @@ def test_every_table_has_the_columns_it_promises(make_run):
         "participants": 0,
         "exchanges": 0,
         "late": 0,
+        "inferences": 0,
     }
     texts = frames["measurements"].query("type == 'str'")
     assert list(texts["text"]) == ["busy", "idle", "busy"] and texts["value"].isna().all()
