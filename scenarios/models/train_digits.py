@@ -179,7 +179,7 @@ def weights_c(tiny):
                       for name in ("hidden", "scores"))  # fmt: skip
     return f"""\
 /* Made by scenarios/models/train_digits.py, which says how. It was trained on the first half of
- * the images in scenarios/data/digits.bin and holds none of them. Licence: that of simcore (MIT). */
+ * the images in scenarios/data/digits.bin and holds none of them. MIT-licensed, like simcore. */
 #include "tiny_digits.h"
 
 const int8_t tiny_hidden[TINY_HIDDEN][TINY_INPUTS] = {{
