@@ -32,6 +32,7 @@ COMMANDS = (
     "export",
     "timeline",
     "trials",
+    "placement",
     "calibrate",
     "contract",
     "doctor",

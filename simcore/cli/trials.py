@@ -14,9 +14,10 @@ from rich.text import Text
 from simcore.cli.console import make_console
 from simcore.errors import ExitCode
 from simcore.experiments import record
-from simcore.experiments.figures import COUNT, SHARE, Metric, aligned
+from simcore.experiments.figures import COUNT, JOULE, SHARE, Metric, aligned
 from simcore.experiments.statistics import Estimate, estimates, student_t
 from simcore.experiments.trials import Trial, plan, run_all
+from simcore.results.show import energy as show_energy
 from simcore.results.show import label
 from simcore.runner import new_directory
 from simcore.scenario import load
@@ -24,7 +25,8 @@ from simcore.scenario.examples import locate
 from simcore.units import show_duration
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many this process may use."""
     return len(os.sched_getaffinity(0))
 
 
@@ -33,6 +35,8 @@ def _show(metric: Metric, value: float, digits: int) -> str:
         return show_duration(value, digits)
     if metric.unit == SHARE:
         return f"{100 * value:.{digits}g} %"
+    if metric.unit == JOULE:
+        return show_energy(value)
     return f"{value:.1f}" if metric.unit == COUNT else f"{value:.{digits}g}"
 
 
@@ -138,7 +142,7 @@ def command(
         )
         return summary
 
-    parallel = min(count, jobs or _cores())
+    parallel = min(count, jobs or cores())
     trials = "1 trial" if count == 1 else f"{count:,} trials"
     click.echo(f"running {trials}, {parallel} at a time", err=True)
     try:

@@ -35,6 +35,7 @@ from simcore.results.metrics import Spread, spread
 from simcore.results.statistics import wilson_interval
 from simcore.results.store import snapshot
 from simcore.results.tables import has_rows
+from simcore.units import duration
 
 PLACES = ("device", "edge", "cloud")
 PARTS = ("sampling", "radio", "wan", "lan", "queueing", "computing", "other")
@@ -237,6 +238,12 @@ def _acknowledged(
 
 
 # --- in a handful of numbers ---
+
+
+def deadline_of(manifest: Mapping[str, Any]) -> int | None:
+    """What counts as late in a run (ns), as its scenario says; None if it says nothing."""
+    placement = (manifest.get("resolved") or {}).get("placement") or {}
+    return duration(placement["deadline"]) if "deadline" in placement else None
 
 
 @dataclass(frozen=True, slots=True)

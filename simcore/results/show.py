@@ -23,6 +23,16 @@ def time(ns: float | None) -> str:
     return show_duration(ns, digits=3 if abs(ns) < 1e12 else 6)
 
 
+def energy(joule: float | None) -> str:
+    """An energy with three digits; `-` where there is none."""
+    if joule is None or math.isnan(joule):
+        return NOTHING
+    for prefix, scale in (("", 1.0), ("m", 1e-3), ("u", 1e-6)):
+        if abs(joule) >= scale:
+            return f"{joule / scale:.3g} {prefix}J"
+    return f"{joule / 1e-9:.3g} nJ" if joule else "0 J"
+
+
 def share(part: float, whole: float) -> str:
     """A share in percent; `-` of nothing."""
     return percent(part / whole) if whole else NOTHING
