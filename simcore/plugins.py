@@ -77,7 +77,11 @@ class NetworkModel(Plugin, Protocol):
 
 
 class Extension(Plugin, Protocol):
-    """Cuts across a run; configured under a top-level key of its own name."""
+    """Cuts across a run; configured under a top-level key of its own name.
+
+    One that nodes have to know of has `configure(value, scenario)`, which gives keys for the
+    `config` of nodes, by their names; it is called when a valid scenario is made.
+    """
 
     def attach(self, federation: Federation, value: Any) -> None:
         """Subscribe to the federation and schedule what the extension does."""

@@ -27,6 +27,7 @@ from simcore.payload import freeze
 from simcore.plugins import Determinism
 from simcore.protocol.service import ServiceHost
 from simcore.results.digest import FAULT, MEASUREMENT, MESSAGE, Digest
+from simcore.scenario.loader import configured
 from simcore.scenario.model import NodeSpec, Scenario
 from simcore.units import duration
 
@@ -147,7 +148,7 @@ def world(
         network = {"model": "direct"}
     if links is not None:
         network = {"model": "latency", "links": list(links), "routes": list(routes)}
-    return Scenario(
+    scenario = Scenario(
         path=None,
         base=Path(),
         name="world",
@@ -163,6 +164,7 @@ def world(
         quantum=None if quantum is None else duration(quantum),
         window=None if window is None else duration(window),
     )
+    return configured(scenario, PLUGINS)
 
 
 def both(a: str, b: str, delay: Any = "1ms", **keys: Any) -> dict[str, Any]:

@@ -34,6 +34,8 @@ _RUNTIME = (
         f"protocol/{name}"
         for name in ("__init__", "peer", "service", "service_main", "loading", "calibration")
     ),
+    "extensions/__init__",
+    *(f"extensions/placement/{name}" for name in ("__init__", "policy", "rules")),
 )
 """Modules of simcore that host a service; they need the standard library only."""
 _LAST_LINES = 20

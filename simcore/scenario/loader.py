@@ -7,6 +7,7 @@ Read, apply options, check, expand. Either a valid, frozen scenario comes out, o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def _build(
         **extensions,
         "expect": data.get("expect", []),
     }
-    return Scenario(
+    scenario = Scenario(
         path=path,
         base=base,
         name=name,
@@ -159,6 +160,26 @@ def _build(
         quantum=units.duration(data["quantum"]) if "quantum" in data else None,
         window=units.duration(data["window"]) if "window" in data else None,
     )
+    return configured(scenario, plugins)
+
+
+def configured(scenario: Scenario, plugins: Plugins) -> Scenario:
+    """The scenario, in which nodes are given what extensions have for them."""
+    given: dict[str, dict[str, Any]] = {}
+    for name, value in scenario.extensions.items():
+        configure = getattr(plugins.extensions[name], "configure", None)
+        for node, keys in ({} if configure is None else configure(value, scenario)).items():
+            given.setdefault(node, {}).update(keys)
+    if not given:
+        return scenario
+
+    def configured(spec: NodeSpec) -> NodeSpec:
+        own = given.get(spec.name)
+        return spec if own is None else replace(spec, config={**spec.config, **own})
+
+    groups = {group: tuple(map(configured, members)) for group, members in scenario.groups.items()}
+    nodes = tuple(spec for members in groups.values() for spec in members)
+    return replace(scenario, nodes=nodes, groups=groups)
 
 
 def _expand(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[NodeSpec, ...]]:

@@ -1,0 +1,223 @@
+"""A device in Python that takes images, and keeps to the rule that its dispatcher gives it.
+
+It sends and answers what the firmware `reader` does. In a model::
+
+    def meter(node):
+        yield from placement.device(node, IMAGES, classify, cost="12ms")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from simcore.errors import UsageError
+from simcore.units import duration
+
+from .rules import BadRule, Keeper, read_setup
+
+if TYPE_CHECKING:
+    from simpy.events import Event
+
+    from simcore.message import Message
+    from simcore.node import Node
+
+BOOT = {"firmware": "reader", "version": 1}
+AGAIN = 1_000_000_000
+"""Time (ns) after which a device that has no rule asks for one again."""
+
+Classify = Callable[[Any], tuple[Any, int]]
+"""Label and confidence (per mille) of an image."""
+
+
+def device(
+    node: Node,
+    images: Sequence[Any],
+    classify: Classify | None = None,
+    *,
+    cost: str | int = 0,
+    to: str | None = None,
+    show: Callable[[Any], None] | None = None,
+) -> Generator[Event, Any, None]:
+    """Be a device for the rest of the node's life.
+
+    Args:
+        node: the model's.
+        images: what it takes samples of, in turn: bytes each, or other JSON values.
+        classify: what it computes of one of them itself; it is called for each sample, so let it
+            remember (`functools.cache`) if that takes long. None: the device cannot compute, and
+            its rule may only be `remote`.
+        cost: virtual time of that.
+        to: the node that it talks to; by default the scenario's dispatcher or, if that is reached
+            over MQTT, the node `gateway`.
+        show: called with each label that the device shows.
+
+    Raises:
+        UsageError: the scenario has no `placement`.
+    """
+    Device(node, images, classify, duration(cost), to or _destination(node), show).start()
+    yield node.env.event()  # all that follows is timers and messages, and ends with the node
+
+
+def _destination(node: Node) -> str:
+    value = node.federation.scenario.extensions.get("placement")
+    if value is None:
+        raise UsageError(f"{node.name} is a device, and the scenario has no 'placement'")
+    return "gateway" if "mqtt" in value else str(value["dispatcher"])
+
+
+class Device:
+    """One life of a device. Arguments as for `device`.
+
+    It has no process of its own: a timer for each sample, and a call for each message.
+    """
+
+    __slots__ = (
+        "_began", "_classify", "_cost", "_images", "_index", "_keeper", "_n", "_next", "_node",
+        "_period", "_quiet", "_show", "_to",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        node: Node,
+        images: Sequence[Any],
+        classify: Classify | None,
+        cost: int,
+        to: str,
+        show: Callable[[Any], None] | None,
+    ) -> None:
+        self._node = node
+        self._images = images
+        self._classify = classify
+        self._cost = cost
+        self._to = to
+        self._show = show
+        self._began = node.now
+        self._keeper: Keeper | None = None
+        self._n = self._index = self._next = self._period = 0
+        self._quiet = False
+
+    def start(self) -> None:
+        """Ask for a rule, and listen."""
+        self._listen()
+        self._boot()
+
+    def _boot(self) -> None:
+        if self._keeper is None:
+            node = self._node
+            node.send(self._to, "boot", BOOT)
+            node.at(node.now + AGAIN, self._boot)
+
+    def _clock(self) -> int:
+        """Time since it started, us."""
+        return (self._node.now - self._began) // 1000
+
+    # -- samples
+
+    def _sample(self) -> None:
+        """Take an image."""
+        keeper = self._keeper
+        assert keeper is not None
+        self._n += 1
+        at = self._clock()
+        keeper.sample(at)
+        if not keeper.rule.computes:
+            self._ask(at, "rule", None)
+        elif self._cost:
+            node = self._node
+            node.at(node.now + self._cost, lambda: self._computed(at))
+        else:
+            self._computed(at)
+
+    def _computed(self, at: int) -> None:
+        """Keep one's own answer, or ask."""
+        keeper, classify = self._keeper, self._classify
+        assert keeper is not None
+        if classify is None:
+            raise UsageError(
+                f"{self._node.name} cannot compute, and its rule is {keeper.text!r}: give "
+                "placement.device what it classifies with"
+            )
+        label, confidence = classify(self._images[self._index])
+        verdict = keeper.decide(confidence)
+        if self._show is not None:
+            self._show(label)
+        if verdict.asks:
+            self._ask(at, verdict.why, (label, confidence))
+            return
+        reading = {
+            "n": self._n, "index": self._index, "at": at, "label": label,
+            "confidence": confidence / 1000, "why": verdict.why,
+        }  # fmt: skip
+        self._node.send(self._to, "reading", reading, size=16)
+        self._go_on()
+
+    def _ask(self, at: int, why: str, own: tuple[Any, int] | None) -> None:
+        index = self._index
+        image = {"n": self._n, "index": index, "at": at, "why": why, "image": self._images[index]}
+        size = 72
+        if own is not None:
+            image["label"], image["confidence"], size = own[0], own[1] / 1000, 76
+        self._node.send(self._to, "image", image, size=size)
+        assert self._keeper is not None
+        self._keeper.asked(self._n, self._clock())
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Wait for the next sample; those that were missed are not made up for."""
+        self._index = (self._index + 1) % len(self._images)
+        now, period = self._node.now, self._period
+        self._next += period
+        if self._next <= now:
+            self._next += (now - self._next) // period * period + period
+        self._node.at(self._next, self._sample)
+
+    # -- messages
+
+    def _listen(self) -> None:
+        while True:
+            moment = self._node.receive()
+            if moment.callbacks is not None:
+                moment.callbacks.append(self._take)
+                return
+            message: Any = moment.value
+            self._handle(message)
+
+    def _take(self, moment: Event) -> None:
+        message: Any = moment.value
+        self._handle(message)
+        self._listen()
+
+    def _handle(self, message: Message) -> None:
+        if message.kind == "setup":
+            self._set_up(message.payload)
+        elif message.kind == "result":
+            self._act(message, message.payload)
+
+    def _set_up(self, text: Any) -> None:
+        setup = read_setup(text) if isinstance(text, str) else None
+        if setup is None or self._keeper is not None:
+            return
+        self._keeper = Keeper(setup.rule)
+        self._index = setup.next % len(self._images)
+        self._period = setup.period * 1_000_000
+        self._quiet = setup.quiet
+        self._next = self._node.now + self._period
+        self._node.at(self._next, self._sample)
+
+    def _act(self, message: Message, result: Any) -> None:
+        """Act on a result, and say so."""
+        keeper = self._keeper
+        if keeper is None or not isinstance(result, dict):
+            return
+        n, label = result.get("n"), result.get("label")
+        if type(n) is int:
+            keeper.answered(n, self._clock())
+        if "rule" in result:
+            with suppress(BadRule):
+                keeper.take(result["rule"])
+        if self._show is not None:
+            self._show(label)
+        if not self._quiet:
+            self._node.reply(message, "shown", {"n": n, "label": label}, size=8)
