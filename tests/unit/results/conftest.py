@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
-import placed
+import inferences_by_hand as placed
 import pytest
 from by_hand import MANIFEST, write_database
 
@@ -32,7 +32,7 @@ def make_run(tmp_path):
 
 @pytest.fixture
 def placed_run(make_run):
-    """Writes a run directory with the inferences told in `placed`, or with others."""
+    """Writes a run directory with the inferences told in `inferences_by_hand`, or with others."""
 
     def make(name="placed", *, inferences=placed.INFERENCES, **tables):
         told = {"messages": placed.MESSAGES, "measurements": [], "faults": [], "hops": []}

@@ -1,4 +1,4 @@
-"""What became of inferences: those told in `placed`, each figure computed there by hand."""
+"""What became of inferences: those told in `inferences_by_hand`, each figure computed there by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import math
 import sqlite3
 
-import placed
+import inferences_by_hand as placed
 import pytest
 from by_hand import MS, write_database
 from hypothesis import given

@@ -1,0 +1,276 @@
+"""Figures of inferences: how long they took and on what, which were right, what they cost.
+
+Each takes one run by places or several runs by what differs between them: a figure does not know
+which.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from simcore.results import drawing, show
+from simcore.results.drawing import Chart
+from simcore.results.figures import draw_cdf
+from simcore.results.inferences import PARTS, Confusion
+from simcore.results.metrics import Ints
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST = 16
+"""Lines, bars and points that a figure shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What one way of placing inferences achieves.
+
+    Attributes:
+        name: what it is called in the legend.
+        accuracy: share of right answers; None if nothing is known about the truth.
+        interval: of the accuracy, 95 %.
+        latency: mean, ns.
+        reach: half the 95 % interval of the latency, ns; None without one.
+        energy: of a device for each inference, J; None if the run counts none.
+        efficient: no other point is better in one of the three and worse in none.
+    """
+
+    name: str
+    accuracy: float | None
+    interval: tuple[float, float] | None
+    latency: float
+    reach: float | None
+    energy: float | None
+    efficient: bool
+
+
+def latency(series: Sequence[tuple[str, Ints]], *, by: str, deadlines: Sequence[int]) -> Chart:
+    """Cumulative distribution of the latency.
+
+    Args:
+        series: name and latencies (ns) of each line, none empty.
+        by: what the lines stand for.
+        deadlines: ns; a line for each.
+    """
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        scale, unit = draw_cdf(axes, series, "answered inferences")
+        for deadline in deadlines:
+            axes.axvline(deadline / scale, color="#000000", linewidth=0.7, linestyle=(0, (1, 3)))
+            axes.annotate(
+                f"deadline {deadline / scale:g} {unit}", (deadline / scale, 0.02),
+                xytext=(2, 0), textcoords="offset points", rotation=90, va="bottom", ha="left",
+            )  # fmt: skip
+        drawing.legend(figure, axes)
+
+    extra = 0.12 * len(series)
+    return Chart(
+        "latency",
+        f"Cumulative distribution of the latency of inferences, by {by}",
+        draw,
+        lambda width: drawing.plane(width) + extra,
+        "From the sample to the answer that the device acts on.",
+    )
+
+
+def breakdown(bars: Sequence[tuple[str, Mapping[str, float]]], *, by: str) -> Chart:
+    """Mean latency, split into what it was spent on.
+
+    Args:
+        bars: name and split (ns, by part) of each.
+        by: what the bars stand for.
+    """
+    totals = [math.fsum(split.values()) for _, split in bars]
+    scale, unit = drawing.unit_of(max(totals))
+    parts = [part for part in PARTS if any(split[part] for _, split in bars)]
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        drawing.stacked(
+            axes,
+            [show.label(name) for name, _ in bars],
+            {part: [split[part] / scale for _, split in bars] for part in parts},
+            [f"{total / scale:.3g}" for total in totals],
+        )
+        axes.set_xlabel(f"mean latency [{unit}]")
+        drawing.legend(figure, axes)
+
+    return Chart(
+        "breakdown",
+        f"Mean latency of inferences, by {by}, and what it was spent on",
+        draw,
+        drawing.rows(len(bars), drawing.legend_rows(len(parts))),
+        _zero(parts),
+    )
+
+
+def _zero(parts: Sequence[str]) -> str:
+    rest = [part for part in PARTS if part not in parts]
+    return f"Nothing was spent on {_listed(rest)}." if rest else ""
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def energy(bars: Sequence[tuple[str, Mapping[str, float]]], *, by: str) -> Chart:
+    """Energy of a node, split into what it was spent on.
+
+    Args:
+        bars: name and energy (J, by part) of each.
+        by: what the bars stand for.
+    """
+    totals = [math.fsum(split.values()) for _, split in bars]
+    scale, unit = show.energy_unit(max(totals))
+    parts = dict.fromkeys(part for _, split in bars for part in split)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        drawing.stacked(
+            axes,
+            [show.label(name) for name, _ in bars],
+            {part: [split.get(part, 0.0) / scale for _, split in bars] for part in parts},
+            [f"{total / scale:.3g}" for total in totals],
+        )
+        axes.set_xlabel(f"energy of a node [{unit}]")
+        drawing.legend(figure, axes)
+
+    return Chart(
+        "energy",
+        f"Energy that a node spent during the run, by {by} and state",
+        draw,
+        drawing.rows(len(bars), drawing.legend_rows(len(parts))),
+        "Means over the nodes.",
+    )
+
+
+def confusion_matrix(matrix: Confusion) -> Chart:
+    """How often each truth was given each answer."""
+    count = len(matrix.labels)
+    total, right = int(matrix.counts.sum()), int(np.trace(matrix.counts))
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        counts = matrix.counts.astype(float)
+        # By row, so that a rare truth is judged like a frequent one.
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        axes.pcolormesh(
+            shares, cmap="Greys", vmin=0, vmax=1.25, edgecolors="#999999", linewidth=0.3
+        )
+        size = drawing.text_size() * min(1.0, 12 / max(count, 1)) * 0.9
+        for truth, answer in itertools.product(range(count), repeat=2):
+            if number := int(matrix.counts[truth, answer]):
+                axes.text(
+                    answer + 0.5, truth + 0.5, f"{number}", ha="center", va="center",
+                    fontsize=size, color="#ffffff" if shares[truth, answer] > 0.6 else "#000000",
+                )  # fmt: skip
+        centres = np.arange(count) + 0.5
+        names = [show.label(label) for label in matrix.labels]
+        axes.set_xticks(centres, names)
+        axes.set_yticks(centres, names)
+        axes.set_aspect("equal")
+        axes.invert_yaxis()
+        axes.set_xlabel("answer")
+        axes.set_ylabel("truth")
+
+    return Chart(
+        "confusion",
+        "How often each truth was given each answer",
+        draw,
+        lambda width: min(0.95 * width, 3.6),
+        f"{right:,} of {total:,} answers are right; darker: a larger share of the truth's row.",
+    )
+
+
+def plane(points: Sequence[Point]) -> Chart:
+    """Accuracy against latency and against energy, with the Pareto front of each.
+
+    Args:
+        points: at most `MOST`; those without an accuracy cannot be shown.
+    """
+    shown = [point for point in points if point.accuracy is not None]
+    with_energy = any(point.energy is not None for point in shown)
+    scale, unit = drawing.unit_of(max(point.latency for point in shown))
+    energies = [point.energy for point in shown if point.energy is not None]
+    small, small_unit = show.energy_unit(max(energies, default=0.0))
+
+    def draw(figure: Figure) -> None:
+        panels = 1 + with_energy
+        beside = figure.get_figwidth() >= drawing.NARROW
+        axes = figure.subplots(
+            1 if beside else panels, panels if beside else 1, squeeze=False, sharey=beside
+        ).flatten()
+        costs = [(p.latency / scale, None if p.reach is None else p.reach / scale) for p in shown]
+        _panel(axes[0], shown, costs)
+        axes[0].set_xlabel(f"mean latency [{unit}]")
+        if with_energy:
+            paid = [(None if p.energy is None else p.energy / small, None) for p in shown]
+            _panel(axes[1], shown, paid)
+            axes[1].set_xlabel(f"energy of a device for each inference [{small_unit}]")
+        for panel in axes[: 1 if beside else panels]:
+            panel.set_ylabel("accuracy [%]")
+        drawing.legend(figure, axes[0])
+
+    def height(width: float) -> float:
+        legend = 0.12 * len(shown)
+        panels = 1 + (with_energy and width < drawing.NARROW)
+        return (3.0 if width >= drawing.NARROW else 2.1 * panels) + legend
+
+    what = "latency and of energy" if with_energy else "latency"
+    return Chart(
+        "pareto",
+        f"Accuracy as a function of {what}",
+        draw,
+        height,
+        "The line is the Pareto front: nothing below it and to its right is worth choosing. "
+        + ("Filled: efficient in all three together. " if with_energy else "")
+        + "Bars are 95 % intervals.",
+    )
+
+
+def _panel(
+    axes: Axes, points: Sequence[Point], costs: Sequence[tuple[float | None, float | None]]
+) -> None:
+    """Accuracy against one cost; points without it are left out."""
+    placed = []
+    for place, (point, (cost, reach)) in enumerate(zip(points, costs, strict=True)):
+        if cost is None or point.accuracy is None:
+            continue
+        y = 100 * point.accuracy
+        placed.append((cost, y))
+        low, high = (100 * bound for bound in point.interval or (point.accuracy,) * 2)
+        grey = drawing.GREYS[place // len(drawing.MARKERS) % 2]
+        axes.errorbar(
+            [cost], [y], yerr=[[y - low], [high - y]], xerr=reach,
+            color=grey, linestyle="none", elinewidth=0.6, capsize=1.5, zorder=3,
+        )  # fmt: skip
+        axes.plot(
+            [cost], [y], marker=drawing.MARKERS[place % len(drawing.MARKERS)], markersize=5,
+            color=grey, markerfacecolor=grey if point.efficient else "#ffffff",
+            linestyle="none", zorder=4, label=show.label(point.name),
+        )  # fmt: skip
+    front = _front(placed)
+    axes.plot(
+        *zip(*front, strict=True), drawstyle="steps-post", color="#6a6a6a", linewidth=1.0,
+        linestyle="--", zorder=2, label="Pareto front",
+    )  # fmt: skip
+    axes.set_xlim(left=0)
+    axes.margins(x=0.08, y=0.12)
+    drawing.grid(axes)
+
+
+def _front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points that have more than all that cost less, by cost."""
+    found: list[tuple[float, float]] = []
+    for cost, gain in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not found or gain > found[-1][1]:
+            found.append((cost, gain))
+    return found

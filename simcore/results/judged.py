@@ -1,0 +1,117 @@
+"""What the inferences of a run amount to: read once, for reports and figures."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simcore.errors import UnitError
+from simcore.results import show
+from simcore.results.inferences import (
+    PLACES,
+    Confusion,
+    Inferences,
+    PlaceFigures,
+    confusion,
+    load,
+    summarise,
+)
+from simcore.results.metrics import Ints
+from simcore.results.store import Run, snapshot
+from simcore.results.tables import has_rows
+from simcore.units import duration
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A run with inferences.
+
+    Attributes:
+        path: the run directory.
+        manifest: what `manifest.json` says.
+        inferences: all of them.
+        figures: of all, then of each place.
+        confusion: of all answers.
+        energies: energy (J) of a node by part, means over the nodes of each group; empty if the
+            run counts none.
+        groups: groups of nodes that take samples.
+        deadline: what counts as late, ns; None without one.
+    """
+
+    path: Path
+    manifest: Mapping[str, Any]
+    inferences: Inferences
+    figures: Sequence[PlaceFigures]
+    confusion: Confusion
+    energies: Mapping[str, Mapping[str, float]]
+    groups: Sequence[str]
+    deadline: int | None
+
+    @property
+    def everything(self) -> PlaceFigures:
+        """The figures of all inferences."""
+        return self.figures[0]
+
+    def latencies(self, place: str | None = None) -> Ints:
+        """Latencies (ns) of what was answered, at one place or anywhere."""
+        chosen = self.inferences.answered
+        if place is not None:
+            chosen = chosen & (self.inferences.place == PLACES.index(place))
+        return self.inferences.latency[chosen]
+
+
+def judge(run: Run) -> Judged | None:
+    """Read the inferences of a run; None if it has none."""
+    if not has_rows(run.connection, "inference"):
+        return None
+    deadline = deadline_of(run.manifest)
+    with snapshot(run.connection):
+        inferences = load(run.connection)
+        return Judged(
+            path=run.path,
+            manifest=run.manifest,
+            inferences=inferences,
+            figures=summarise(inferences, deadline=deadline),
+            confusion=confusion(run.connection),
+            energies=_energies(run.connection),
+            groups=_groups(run.connection, np.unique(inferences.node).tolist()),
+            deadline=deadline,
+        )
+
+
+def deadline_of(manifest: Mapping[str, Any]) -> int | None:
+    """What counts as late in the scenario of a run, ns."""
+    placement = (manifest.get("resolved") or {}).get("placement") or {}
+    try:
+        return duration(placement["deadline"])
+    except (KeyError, TypeError, UnitError):  # of another version, perhaps
+        return None
+
+
+def _groups(connection: sqlite3.Connection, nodes: Sequence[int]) -> list[str]:
+    chosen = set(nodes)
+    rows = connection.execute("SELECT id, grp FROM node ORDER BY id")
+    return list(dict.fromkeys(show.label(group) for id, group in rows if id in chosen))
+
+
+def _energies(connection: sqlite3.Connection) -> dict[str, dict[str, float]]:
+    if not has_rows(connection, "energy"):
+        return {}
+    rows = connection.execute(
+        """
+        SELECT n.grp, e.part, sum(e.joule) / (
+            SELECT count(DISTINCT other.node) FROM energy other
+            JOIN node peer ON peer.id = other.node WHERE peer.grp = n.grp)
+        FROM energy e JOIN node n ON n.id = e.node GROUP BY n.grp, e.part
+        ORDER BY min(n.id), min(e.rowid)
+        """
+    )
+    found: dict[str, dict[str, float]] = {}
+    for group, part, joule in rows:
+        found.setdefault(group, {})[part] = joule
+    return found

@@ -1,0 +1,224 @@
+"""A stretch of the virtual time of one node that takes samples: what it did, and waited for.
+
+The means of a run hide how an inference comes about. Here a few of them stand on one axis: the
+samples, the messages of the node, what its images waited for and were computed by elsewhere, the
+answers, and the faults that concern the node.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from simcore.errors import UsageError
+from simcore.results.faults import FaultSpan, spans
+from simcore.results.store import snapshot
+
+MOST_IMAGES = 4
+"""Images that are shown where nobody chose a stretch."""
+
+_CANDIDATES = 50
+"""Nodes among which one is chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One inference; times in ns, `ended` and `place` None if it has no answer."""
+
+    n: int
+    sampled: int
+    sent: int
+    ended: int | None
+    place: str | None
+    right: bool | None
+    request: int | None
+    computing: int
+    """When the device began to compute; `sent` if it did not."""
+
+    @property
+    def end(self) -> int:
+        """When its answer came; without one, when the device sent its message."""
+        return self.sent if self.ended is None else self.ended
+
+
+@dataclass(frozen=True, slots=True)
+class Transit:
+    """A message of the node on its way; times in ns."""
+
+    sent: int
+    at: int
+    outgoing: bool
+    delivered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What an image of the node waited for and was computed by elsewhere; times in ns."""
+
+    node: str
+    tier: str
+    begin: int
+    started: int
+    """When its computation began: before, it waited for a worker."""
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """What a node did in some windows [begin, end) of virtual time (ns), which are in order."""
+
+    node: str
+    windows: Sequence[tuple[int, int]]
+    images: Sequence[Image]
+    transits: Sequence[Transit]
+    work: Sequence[Work]
+    faults: Sequence[FaultSpan]
+
+
+def moments(
+    connection: sqlite3.Connection,
+    *,
+    node: str | None = None,
+    between: tuple[int, int] | None = None,
+) -> Moments:
+    """Some virtual time of a node of a run with inferences.
+
+    Args:
+        connection: the run's database.
+        node: its name; None for one to which much happened.
+        between: from when to when, ns; None for a few images that were answered in different
+            places, or during a fault.
+
+    Raises:
+        UsageError: no such node, or it takes no samples.
+    """
+    with snapshot(connection):
+        faults = spans(connection)
+        best = None
+        for id, name in _candidates(_names(connection), node):
+            images = _images(connection, id)
+            own = [fault for fault in faults if name in fault.target.split("->")]
+            some = _choose(images, own)
+            if best is None or len(some) > len(best[-1]):
+                best = (id, name, images, own, some)
+        if best is None:
+            raise UsageError("no node of the run takes samples")
+        id, name, images, own, some = best
+        windows = [between] if between is not None else _windows(some)
+        inside = [i for i in images if _touches(windows, i.sampled, i.end)]
+        return Moments(
+            node=name,
+            windows=windows,
+            images=inside,
+            transits=_transits(connection, id, windows),
+            work=_work(connection, id, [i.request for i in inside if i.request is not None]),
+            faults=[f for f in own if _touches(windows, f.begin, f.end)],
+        )
+
+
+def _touches(windows: Sequence[tuple[int, int]], begin: int, end: int | None) -> bool:
+    return any(begin < b and (end is None or end >= a) for a, b in windows)
+
+
+def _names(connection: sqlite3.Connection) -> list[tuple[int, str]]:
+    rows = connection.execute(
+        "SELECT id, name FROM node WHERE id IN (SELECT node FROM inference) ORDER BY id"
+    )
+    return [(id, name) for id, name in rows]
+
+
+def _candidates(names: Sequence[tuple[int, str]], node: str | None) -> Sequence[tuple[int, str]]:
+    if node is None:
+        return names[:_CANDIDATES]
+    found = [(id, name) for id, name in names if name == node]
+    if not found:
+        known = [name for _, name in names]
+        near = difflib.get_close_matches(node, known, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else f"; {len(known)} do: {known[0]}, ..."
+        raise UsageError(f"no node {node!r} of the run takes samples{hint}")
+    return found
+
+
+def _images(connection: sqlite3.Connection, id: int) -> list[Image]:
+    rows = connection.execute(
+        "SELECT i.n, i.sampled, i.sent, i.ended, i.place, i.label = i.truth, i.request, "
+        "coalesce(t.computed, 0) FROM inference i "
+        "LEFT JOIN trail t ON t.source = i.node AND t.number = i.request "
+        "WHERE i.node = ? ORDER BY i.sampled, i.n",
+        (id,),
+    )
+    return [
+        Image(
+            n, sampled, sent, ended, place, None if right is None else bool(right), request,
+            max(sampled, sent - computed),
+        )
+        for n, sampled, sent, ended, place, right, request, computed in rows
+    ]  # fmt: skip
+
+
+def _choose(images: Sequence[Image], faults: Sequence[FaultSpan]) -> list[Image]:
+    """A few images that came about in different ways, by time: the first of each."""
+    found: dict[tuple[str | None, bool], Image] = {}
+    for image in images:
+        hit = any(_touches([(image.sampled, image.end)], f.begin, f.end) for f in faults)
+        found.setdefault((image.place, hit), image)
+    # Answers of different places first, then what a fault touched.
+    some = sorted(found.items(), key=lambda item: (item[0][1], item[0][0] is None))
+    return sorted((image for _, image in some[:MOST_IMAGES]), key=lambda image: image.sampled)
+
+
+def _windows(images: Sequence[Image]) -> list[tuple[int, int]]:
+    """Windows of equal length around images, joined where they overlap."""
+    length = max((image.end - image.sampled for image in images), default=1)
+    margin = max(1, length // 10)
+    found: list[tuple[int, int]] = []
+    for image in images:
+        begin, end = max(0, image.sampled - margin), image.sampled + length + margin
+        if found and begin <= found[-1][1]:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((begin, end))
+    return found
+
+
+def _transits(
+    connection: sqlite3.Connection, id: int, windows: Sequence[tuple[int, int]]
+) -> list[Transit]:
+    rows = connection.execute(
+        "SELECT m.sent, m.at, m.source = ?1, f.name = 'delivered' FROM message m "
+        "JOIN fate f ON f.id = m.fate WHERE (m.source = ?1 OR m.destination = ?1) "
+        "AND m.sent < ?3 AND m.at >= ?2 ORDER BY m.sent, m.at",
+        (id, windows[0][0], windows[-1][1]),
+    )
+    found = [Transit(sent, at, bool(out), bool(done)) for sent, at, out, done in rows]
+    return [transit for transit in found if _touches(windows, transit.sent, transit.at)]
+
+
+def _work(connection: sqlite3.Connection, id: int, requests: Iterable[int]) -> list[Work]:
+    """What was computed elsewhere on the way from requests to their answers."""
+    found: list[Work] = []
+    for number in requests:
+        origin = connection.execute(
+            "SELECT coalesce(t.origin, m.sent) FROM message m LEFT JOIN trail t "
+            "ON t.source = m.source AND t.number = m.number WHERE m.source = ? AND m.number = ?",
+            (id, number),
+        ).fetchone()
+        if origin is None:  # not written yet
+            continue
+        rows = connection.execute(
+            "SELECT t.source, t.number, t.cause_source, t.cause_number, t.waited, t.computed, "
+            "m.sent, n.name, n.tier FROM trail t JOIN node n ON n.id = t.source "
+            "JOIN message m ON m.source = t.source AND m.number = t.number WHERE t.origin = ?",
+            origin,
+        ).fetchall()
+        reached, grown = {(id, number)}, True
+        while grown:
+            more = {(row[0], row[1]) for row in rows if (row[2], row[3]) in reached} - reached
+            reached |= more
+            grown = bool(more)
+        for source, own, _, _, waited, computed, sent, name, tier in rows:
+            if (source, own) in reached and source != id and waited + computed:
+                found.append(Work(name, tier, sent - computed - waited, sent - computed, sent))
+    return found
