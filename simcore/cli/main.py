@@ -29,6 +29,7 @@ COMMANDS = (
     "compare",
     "trace",
     "report",
+    "figures",
     "export",
     "timeline",
     "trials",

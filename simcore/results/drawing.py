@@ -9,8 +9,9 @@ its global state.
 from __future__ import annotations
 
 import io
+import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,17 @@ NARROW = 5.0
 DASHES = ("-", "--", "-.", ":")
 GREYS = ("#000000", "#6a6a6a")
 MARKERS = ("o", "s", "^", "D", "v", "x", "P", "*")
+AREAS = (
+    ("#ffffff", ""),
+    ("#ffffff", "////"),
+    ("#d0d0d0", ""),
+    ("#d0d0d0", "\\\\\\\\"),
+    ("#ffffff", "...."),
+    ("#555555", ""),
+    ("#909090", "xxxx"),
+)
+"""Fill and hatching of areas; those beside each other differ most."""
+
 UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "us"), (1.0, "ns"))
 FORMATS = ("pdf", "svg")
 
@@ -107,24 +119,32 @@ def document(chart: Chart, form: str, width: float, caption: str) -> bytes:
     return _render(chart, width, _PAPER_SIZE, form, metadata)
 
 
-def legend(figure: Figure, axes: Axes) -> None:
+def legend(figure: Figure, *panels: Axes) -> None:
     """A legend above everything, with as many columns as fit."""
-    handles, labels = axes.get_legend_handles_labels()
-    if not labels:
+    shown: dict[str, Any] = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            shown.setdefault(label, handle)
+    if not shown:
         return
+    labels, handles = list(shown), list(shown.values())
     size = text_size()
     longest = max(len(label) for label in labels)
-    # A letter of this font is 0.6 of its size wide on average; sample and gaps are 5 of it.
-    fit = int(figure.get_figwidth() * 72 / (size * (0.6 * longest + 5)))
+    # A letter of this font is half its size wide on average; sample and gaps are 5 of it.
+    fit = int(figure.get_figwidth() * 72 / (size * (0.52 * longest + 5)))
+    columns = max(1, min(fit, len(labels)))
+    # matplotlib fills column by column; people read row by row.
+    order = [place for column in range(columns) for place in range(column, len(labels), columns)]
     figure.legend(
-        handles, labels, loc="outside upper left", ncols=max(1, min(fit, len(labels), 4)),
+        [handles[place] for place in order], [labels[place] for place in order],
+        loc="outside upper left", ncols=columns,
         borderpad=0.1, labelspacing=0.35, columnspacing=1.5,
     )  # fmt: skip
 
 
 def legend_rows(labels: int) -> int:
     """About how many rows the legend of so many short labels takes."""
-    return -(-labels // 3)
+    return -(-labels // 4)
 
 
 def text_size() -> float:
@@ -154,6 +174,34 @@ def line_style(place: int) -> dict[str, Any]:
         "markersize": 3.5,
         "linewidth": 1.1,
     }
+
+
+def stacked(
+    axes: Axes, names: Sequence[str], parts: Mapping[str, Sequence[float]], totals: Sequence[str]
+) -> None:
+    """Bars below each other, each stacked from parts.
+
+    Args:
+        axes: where.
+        names: of the bars, from the top.
+        parts: length of each part, by bar.
+        totals: what to write at the end of each bar.
+    """
+    left = [0.0] * len(names)
+    places = range(len(names))
+    for (colour, hatch), (part, lengths) in zip(
+        itertools.cycle(AREAS), parts.items(), strict=False
+    ):
+        axes.barh(
+            places, lengths, left=left, label=part, color=colour, hatch=hatch,
+            edgecolor="#000000", linewidth=0.6, height=0.62,
+        )  # fmt: skip
+        left = [a + b for a, b in zip(left, lengths, strict=True)]
+    for place, end, text in zip(places, left, totals, strict=True):
+        axes.annotate(text, (end, place), xytext=(4, 0), textcoords="offset points", va="center")
+    axes.set_yticks(places, names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlim(0, 1.18 * max([*left, 1e-300]))
 
 
 def plain_log(axes: Axes) -> None:

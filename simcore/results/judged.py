@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from simcore.errors import UnitError
 from simcore.results import show
 from simcore.results.inferences import (
     PLACES,
@@ -18,13 +17,13 @@ from simcore.results.inferences import (
     Inferences,
     PlaceFigures,
     confusion,
+    deadline_of,
     load,
     summarise,
 )
 from simcore.results.metrics import Ints
 from simcore.results.store import Run, snapshot
 from simcore.results.tables import has_rows
-from simcore.units import duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +81,6 @@ def judge(run: Run) -> Judged | None:
             groups=_groups(run.connection, np.unique(inferences.node).tolist()),
             deadline=deadline,
         )
-
-
-def deadline_of(manifest: Mapping[str, Any]) -> int | None:
-    """What counts as late in the scenario of a run, ns."""
-    placement = (manifest.get("resolved") or {}).get("placement") or {}
-    try:
-        return duration(placement["deadline"])
-    except (KeyError, TypeError, UnitError):  # of another version, perhaps
-        return None
 
 
 def _groups(connection: sqlite3.Connection, nodes: Sequence[int]) -> list[str]:

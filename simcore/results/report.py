@@ -8,11 +8,14 @@ from typing import Any
 
 import yaml
 
+from simcore.errors import UsageError
 from simcore.expect import ExpectationError, Outcome, evaluate, parse
-from simcore.results import page, show
+from simcore.results import page, report_inferences, show
 from simcore.results.faults import spans
 from simcore.results.figures import of_messages
+from simcore.results.judged import Judged, judge
 from simcore.results.metrics import Metrics, NodeFigures, Spread
+from simcore.results.node_timeline import moments
 from simcore.results.page import Cells, Content, Section, TableView
 from simcore.results.store import Run, duration
 from simcore.units import show_exact
@@ -21,19 +24,30 @@ MOST_NODES, WORST_NODES = 200, 50
 MOST_LINKS, MOST_FLOWS, MOST_FAULTS = 100, 200, 200
 
 
-def write_report(run: Run, path: Path) -> None:
-    """Write the report of a run.
+def write_report(
+    run: Run, path: Path, *, node: str | None = None, between: tuple[int, int] | None = None
+) -> None:
+    """Write the report of a run; arguments as for `content`.
 
     Raises:
         MissingDependency: jinja2 or matplotlib is not installed.
         ResultsError: the file cannot be written.
+        UsageError: the node takes no samples.
     """
-    page.write(content(run), path)
+    page.write(content(run, node=node, between=between), path)
 
 
-def content(run: Run) -> Content:
-    """What the page of a run says."""
-    manifest, figures = run.manifest, Metrics(run.connection)
+def content(
+    run: Run, *, node: str | None = None, between: tuple[int, int] | None = None
+) -> Content:
+    """What the page of a run says.
+
+    Args:
+        run: the run.
+        node: whose timeline is shown if the run has inferences; None: one that is chosen.
+        between: from when to when, ns; None: a stretch that is chosen.
+    """
+    manifest, figures, judged = run.manifest, Metrics(run.connection), judge(run)
     scenario = yaml.safe_dump(manifest.get("resolved") or {}, sort_keys=False, allow_unicode=True)
     return Content(
         name=show.scenario_name(manifest),
@@ -42,12 +56,24 @@ def content(run: Run) -> Content:
         facts=[*_facts(run, figures.totals.sent), *_totals(figures)],
         outcomes=_outcomes(manifest, figures),
         sections=[
-            Section("Figures", charts=of_messages(figures)),
+            *_inferences(run, judged, node, between),
+            Section("Messages" if judged is not None else "Figures", charts=of_messages(figures)),
             *(Section(table.title, [table]) for table in _tables(run, figures)),
         ],
         provenance=_provenance(manifest),
         details=[("The scenario as it was run", scenario)],
     )
+
+
+def _inferences(
+    run: Run, judged: Judged | None, node: str | None, between: tuple[int, int] | None
+) -> list[Section]:
+    if judged is None:
+        if node is not None or between is not None:
+            raise UsageError(f"{run.path} has no inferences, and so no timeline of a node")
+        return []
+    some = moments(run.connection, node=node, between=between)
+    return [report_inferences.section(judged, some)]
 
 
 def _facts(run: Run, sent: int) -> list[tuple[str, str]]:

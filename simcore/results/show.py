@@ -12,6 +12,7 @@ from simcore.results.statistics import Measurement
 from simcore.units import show_duration
 
 NOTHING = "-"
+_JOULES = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "uJ"), (1e-9, "nJ"))
 
 
 def time(ns: float | None) -> str:
@@ -27,10 +28,13 @@ def energy(joule: float | None) -> str:
     """An energy with three digits; `-` where there is none."""
     if joule is None or math.isnan(joule):
         return NOTHING
-    for prefix, scale in (("", 1.0), ("m", 1e-3), ("u", 1e-6)):
-        if abs(joule) >= scale:
-            return f"{joule / scale:.3g} {prefix}J"
-    return f"{joule / 1e-9:.3g} nJ" if joule else "0 J"
+    size, unit = energy_unit(abs(joule)) if joule else _JOULES[0]
+    return f"{joule / size:.3g} {unit}"
+
+
+def energy_unit(largest: float) -> tuple[float, str]:
+    """The unit in which an energy (J) reads best: its size in J, and its name."""
+    return next((unit for unit in _JOULES if largest >= unit[0]), _JOULES[-1])
 
 
 def share(part: float, whole: float) -> str:

@@ -7,6 +7,7 @@ Runs of another scenario are not compared: what they would show is the differenc
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -168,12 +169,27 @@ class Compared:
 
 
 def directories(paths: Iterable[Path]) -> list[Path]:
-    """The run directories among paths, and in those that are folders of runs."""
+    """The run directories among paths, and in folders of runs, as `placement` and `trials` leave.
+
+    Those of a folder come in the order in which the command that made it ran them.
+    """
     found: dict[Path, None] = {}
     for path in paths:
-        inside = [] if (path / MANIFEST).is_file() else sorted(path.glob(f"*/{MANIFEST}"))
-        found |= dict.fromkeys([child.parent for child in inside] or [path])
+        inside = [] if (path / MANIFEST).is_file() else _listed(path)
+        found |= dict.fromkeys(inside or [path])
     return list(found)
+
+
+def _listed(folder: Path) -> list[Path]:
+    some = [*folder.glob(f"*/{MANIFEST}"), *folder.glob(f"*/*/{MANIFEST}")]
+    runs = sorted(manifest.parent for manifest in some)
+    try:
+        told = json.loads((folder / "placement.json").read_text(encoding="utf-8"))
+        order = [folder / run["run"] for policy in told["policies"] for run in policy["runs"]]
+    except (OSError, ValueError, KeyError, TypeError):  # a folder that somebody made
+        return runs
+    known = [run for run in order if run in runs]
+    return known + [run for run in runs if run not in known]
 
 
 def compare(paths: Sequence[Path]) -> Compared:
