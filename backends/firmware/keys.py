@@ -197,9 +197,10 @@ def _check_firmware(
         return
     elif "/" not in given and "." not in given and not (checker.base / given).exists():
         known = shipped_names()
+        *others, last = known
         checker.problem(
             path,
-            f"there is no firmware {given!r}: {' and '.join(known)} come with simcore, "
+            f"there is no firmware {given!r}: {', '.join(others)} and {last} come with simcore, "
             "any other is named by its file",
             given,
             known,

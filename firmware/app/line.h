@@ -7,7 +7,9 @@
 #include <stdint.h>
 
 #define LINE_SIZE 512
+#ifndef INCOMING_SIZE
 #define INCOMING_SIZE 256
+#endif
 
 struct line {
     size_t count;

@@ -21,7 +21,7 @@ from support import require
 FLASH = range(0x08000000, 0x08000000 + 1024 * 1024)
 SRAM = range(0x20000000, 0x20000000 + 128 * 1024)
 RECORD = PREBUILT / "SHA256SUMS"
-APPS, KINDS = ("meter", "bridge"), ("stm32f4.elf", "x86_64-linux")
+APPS, KINDS = ("meter", "bridge", "reader"), ("stm32f4.elf", "x86_64-linux")
 
 
 @pytest.fixture(

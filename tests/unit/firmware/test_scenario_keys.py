@@ -87,7 +87,7 @@ WRONG = {
     "no firmware": ("count: 2", "nodes.node: a device needs 'firmware': what it runs"),
     "unknown": (
         "firmware: mater",
-        "nodes.node.firmware: there is no firmware 'mater': bridge and meter come with simcore, "
+        "nodes.node.firmware: there is no firmware 'mater': bridge, meter and reader come with simcore, "
         "any other is named by its file (did you mean 'meter'?)",
     ),
     "no such file": (
