@@ -54,6 +54,7 @@ class Messages:
 
     Args:
         connection: the run's database.
+        chosen: whether only those named in the temporary table `chosen` are wanted.
 
     Attributes:
         sent: when each left its source, ns.
@@ -68,11 +69,11 @@ class Messages:
     Place 0 is no message: it was never sent and weighs nothing.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, chosen: bool = False) -> None:
         count = connection.execute("SELECT coalesce(max(id), -1) + 1 FROM node").fetchone()[0]
         most = np.zeros(count + 1, dtype=np.int64)
         for source, number in connection.execute(
-            "SELECT source, max(number) FROM message GROUP BY source"
+            f"SELECT source, max(number) FROM {_of('message', chosen)} GROUP BY source"
         ):
             most[source + 1] = number
         self._before: Ints = np.cumsum(most)
@@ -84,7 +85,7 @@ class Messages:
         # Half the memory; a message that weighs more than 2 GiB is no message.
         self.size, self.cause = (np.zeros(length, dtype=np.int32) for _ in range(2))
         self.medium = np.zeros(length, dtype=np.int8)
-        self._read(connection)
+        self._read(connection, chosen)
 
     def place(self, source: Ints, number: Ints) -> Ints:
         """Places of messages; 0 for those that the run does not have, or with a negative source."""
@@ -101,9 +102,9 @@ class Messages:
         """Time of each in transmission and propagation, ns."""
         return self.at - self.sent - self.queued
 
-    def _read(self, connection: sqlite3.Connection) -> None:
+    def _read(self, connection: sqlite3.Connection, chosen: bool) -> None:
         device, cloud = _in_tier(connection, "device"), _in_tier(connection, "cloud")
-        for rows in _chunks(connection, "message", _MESSAGE):
+        for rows in _chunks(connection, _of("message", chosen), _MESSAGE):
             place = self.place(rows["source"], rows["number"])
             self.sent[place], self.at[place] = rows["sent"], rows["at"]
             self.size[place] = rows["size"]
@@ -113,7 +114,7 @@ class Messages:
                 [RADIO, WAN],
                 LAN,
             )
-        for rows in _chunks(connection, "trail", _TRAIL):
+        for rows in _chunks(connection, _of("trail", chosen), _TRAIL):
             place = self.place(rows["source"], rows["number"])
             self.cause[place] = self.place(rows["cause_source"], rows["cause_number"])
             for name in ("queued", "waited", "computed"):
@@ -153,6 +154,12 @@ def _in_tier(connection: sqlite3.Connection, tier: str) -> NDArray[np.bool_]:
     """Which nodes are in a tier, by their ids."""
     rows = connection.execute("SELECT tier = ? FROM node ORDER BY id", (tier,))
     return np.fromiter((bool(is_in) for (is_in,) in rows), dtype=bool)
+
+
+def _of(table: str, chosen: bool) -> str:
+    """A table, or those of its rows that were chosen."""
+    # CROSS JOIN fixes the order of the loops: an unfinished run has no index on messages.
+    return f"{table} CROSS JOIN temp.chosen USING (source, number)" if chosen else table
 
 
 def _chunks(

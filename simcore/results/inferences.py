@@ -65,8 +65,9 @@ _SELECT = f"""
            coalesce(label = truth, {NONE}), coalesce(own = truth, {NONE}),
            coalesce(confidence, 'nan'), coalesce(request, {NONE}),
            coalesce(answer_source, {NONE}), coalesce(answer_number, {NONE})
-    FROM inference ORDER BY rowid
+    FROM inference i {{}} ORDER BY i.rowid
 """
+_CHOSEN = "JOIN temp.chosen c ON c.source = i.node AND c.number = i.request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +124,21 @@ class Inferences:
         return np.where(self.answered, self.ended - self.sampled, NONE)
 
 
-def load(connection: sqlite3.Connection) -> Inferences:
+def load(connection: sqlite3.Connection, *, chosen: bool = False) -> Inferences:
     """Every inference of a run, in the order in which they were written; none of most runs.
 
     Args:
         connection: the run's database, as `Run.connection`. A run that is being written is read
             once, in one consistent state.
+        chosen: whether only those are wanted whose messages the temporary table `chosen` names.
     """
     with snapshot(connection):
         names = [name for (name,) in connection.execute("SELECT name FROM node ORDER BY id")]
         there = has_rows(connection, "inference")
-        rows = np.fromiter(connection.execute(_SELECT) if there else (), dtype=_ROW)
+        query = _SELECT.format(_CHOSEN if chosen else "")
+        rows = np.fromiter(connection.execute(query) if there else (), dtype=_ROW)
         if there:
-            parts, costs = _walked(rows, Messages(connection), _shown(connection))
+            parts, costs = _walked(rows, Messages(connection, chosen=chosen), _shown(connection))
         else:
             nothing = np.zeros(0, dtype=np.int64)
             parts, costs = dict.fromkeys(PARTS, nothing), dict.fromkeys(_COSTS, nothing)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import difflib
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from simcore.errors import UsageError
 from simcore.results.store import snapshot
+from simcore.results.tables import has_rows
 
 _Key = tuple[int, int]
 """Source (order in the scenario) and number of a message."""
@@ -62,17 +63,67 @@ class Traced:
 
 
 @dataclass(frozen=True, slots=True)
+class TracedInference:
+    """The inference that a chain is about; times in ns, what there is none of is None."""
+
+    node: str
+    n: int
+    sampled: int
+    sent: int
+    ended: int | None
+    place: str | None
+    reason: str | None
+    label: int | str | None
+    confidence: float | None
+    truth: int | str | None
+    own: int | str | None
+    request: str
+    """Message in which the device asked or told."""
+    answer: str | None
+    """Message that brought the final answer."""
+    split: dict[str, int]
+    """Parts of the latency, as in `simcore.results.inferences`; empty without an answer."""
+
+    @property
+    def latency(self) -> int | None:
+        """From the picture to the final answer."""
+        return None if self.ended is None else self.ended - self.sampled
+
+
+def _acknowledges(message: Traced, inference: TracedInference) -> bool:
+    return message.cause == inference.answer and message.source == inference.node
+
+
+@dataclass(frozen=True, slots=True)
 class Chain:
     """The ancestors of a message, the message, and its descendants, causes first."""
 
     messages: tuple[Traced, ...]
     origin: int
     """Virtual time (ns) at which the chain began."""
+    inferences: tuple[TracedInference, ...] = ()
+    """Those whose request is among the messages."""
 
     @property
     def end(self) -> int:
         """Virtual time (ns) of the last fate."""
         return max(message.at for message in self.messages)
+
+    def along(self, inference: TracedInference) -> Chain:
+        """Only what lies between a picture and the device's acknowledgement of the answer.
+
+        Without an answer, everything that the request led to is kept.
+        """
+        of = {message.id: message for message in self.messages}
+        path = set()
+        last = of.get(inference.answer or "")
+        while last is not None and last.id not in path:
+            path.add(last.id)
+            last = of.get(last.cause or "")
+        if inference.request not in path:
+            return self
+        kept = [m for m in self.messages if m.id in path or _acknowledges(m, inference)]
+        return replace(self, messages=tuple(kept))
 
 
 def trace(connection: sqlite3.Connection, message: str) -> Chain:
@@ -91,19 +142,48 @@ def trace(connection: sqlite3.Connection, message: str) -> Chain:
         return _chain(connection, key, depths)
 
 
+def request_of(connection: sqlite3.Connection, node: str, n: int) -> str:
+    """Id of the message in which a device asked about one of its pictures, or told of it.
+
+    Raises:
+        UsageError: there is no such inference.
+    """
+    with snapshot(connection):
+        if not has_rows(connection, "inference"):
+            raise UsageError("the run has no inferences: its scenario has no 'placement'")
+        order = _node(connection, node)
+        row = connection.execute(
+            "SELECT request FROM inference WHERE node = ? AND n = ?", (order, n)
+        ).fetchone()
+        if row is None:
+            raise UsageError(f"{node} has no inference {n}{_near_inferences(connection, order)}")
+        return f"{node}/{row[0]}"
+
+
+def _near_inferences(connection: sqlite3.Connection, order: int) -> str:
+    count, least, most = connection.execute(
+        "SELECT count(*), min(n), max(n) FROM inference WHERE node = ?", (order,)
+    ).fetchone()
+    return f"; it has {count:,}, from {least} to {most}" if count else "; it takes no pictures"
+
+
 def _key(connection: sqlite3.Connection, message: str) -> _Key:
     name, slash, number = message.rpartition("/")
     if not slash or not number.isascii() or not number.isdigit() or len(number) > 18:
         example = _example(connection)
         raise UsageError(f"{message!r} is no message: write its source and number{example}")
-    row = connection.execute("SELECT id FROM node WHERE name = ?", (name,)).fetchone()
-    if row is None:
-        raise UsageError(f"the run has no node {name!r}{_near_nodes(connection, name)}")
-    key = (row[0], int(number))
+    key = (_node(connection, name), int(number))
     found = "SELECT 1 FROM message WHERE source = ? AND number = ?"
     if connection.execute(found, key).fetchone() is None:
         raise UsageError(f"{name} sent no message {number}{_near_numbers(connection, name, key)}")
     return key
+
+
+def _node(connection: sqlite3.Connection, name: str) -> int:
+    row = connection.execute("SELECT id FROM node WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        raise UsageError(f"the run has no node {name!r}{_near_nodes(connection, name)}")
+    return int(row[0])
 
 
 def _example(connection: sqlite3.Connection) -> str:
@@ -191,7 +271,32 @@ def _chain(connection: sqlite3.Connection, asked: _Key, depths: dict[_Key, int])
         if key in messages:  # a run under way may have written the hop only
             messages[key].hops.append(hop)
     ordered = sorted(messages, key=lambda key: (messages[key].sent, depths[key], key))
-    return Chain(tuple(messages[key] for key in ordered), rows[0][-1])
+    return Chain(tuple(messages[key] for key in ordered), rows[0][-1], _inferences(connection))
+
+
+def _inferences(connection: sqlite3.Connection) -> tuple[TracedInference, ...]:
+    """The inferences whose requests were chosen."""
+    if not has_rows(connection, "inference"):
+        return ()
+    from simcore.results.inferences import load  # needs numpy, which takes time to import
+
+    rows = connection.execute(
+        """
+        SELECT d.name, i.n, i.sampled, i.sent, i.ended, i.place, i.reason, i.label, i.confidence,
+               i.truth, i.own, d.name || '/' || i.request, a.name || '/' || i.answer_number
+        FROM inference i JOIN temp.chosen c ON c.source = i.node AND c.number = i.request
+        JOIN node d ON d.id = i.node LEFT JOIN node a ON a.id = i.answer_source
+        ORDER BY i.rowid
+        """
+    ).fetchall()
+    parts = load(connection, chosen=True).parts if rows else {}
+    return tuple(
+        TracedInference(
+            *row,
+            split={} if row[4] is None else {part: int(ns[place]) for part, ns in parts.items()},
+        )
+        for place, row in enumerate(rows)
+    )
 
 
 def _choose(connection: sqlite3.Connection, keys: Iterable[_Key]) -> None:

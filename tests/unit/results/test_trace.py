@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 
+import inferences_by_hand
 import pytest
 from click.testing import CliRunner
 
@@ -131,3 +133,92 @@ def test_a_broadcast_is_cut(make_run):
     short = CliRunner().invoke(command, [run, "meter-0/1"]).output
     assert "... and 51 more; --all prints them" in short and "cloud/150 " not in short
     assert "cloud/150 " in CliRunner().invoke(command, [run, "meter-0/1", "--all"]).output
+
+
+# --- inferences ---
+
+
+def test_from_the_picture_to_the_acknowledgement(placed_run):
+    run = str(placed_run())
+    done = CliRunner().invoke(command, [run, "--inference", "meter-0", "2"], standalone_mode=False)
+    assert done.exception is None
+    lines = done.output.splitlines()
+    assert lines[:8] == [
+        "Chain of meter-0/2: 7 messages, 0.11s to 0.244s, 134 ms in all",
+        "Picture 2 of meter-0: 9 from the cloud (edge 0.6 < 0.9), wrong: it is 8, after 126 ms",
+        "  sampling 2 ms, radio 14 ms, wan 80 ms, lan 2 ms, queueing 7 ms, computing 17 ms, "
+        "other 4 ms",
+        "",
+        "               0.11s  meter-0 takes picture 2",
+        "              0.116s  meter-0 shows 3, its own answer",
+        "",
+        "> meter-0/2   meter-0 (device) -> gateway (edge)   image, 76 B",
+    ]
+    assert lines[-7:] == [
+        "               0.23s  sent, caused by cloud/1",
+        "              0.236s  delivered after 6 ms (network 6 ms, queued 0)",
+        "              0.236s  meter-0 shows 9",
+        "",
+        "  meter-0/3   meter-0 (device) -> gateway (edge)   shown, 8 B",
+        "              0.236s  sent, caused by gateway/3",
+        "              0.244s  delivered after 8 ms (network 8 ms, queued 0)",
+    ]
+
+
+def test_any_message_of_an_inference_tells_of_it(placed_run):
+    run = str(placed_run())
+    output = CliRunner().invoke(command, [run, "edge/1"]).output
+    assert "Picture 2 of meter-0: 9 from the cloud" in output
+    kept = CliRunner().invoke(command, [run, "meter-0/1"]).output
+    assert "7 from the device (sure), right, after 5 ms\n  sampling 1 ms, computing 4 ms" in kept
+    lost = CliRunner().invoke(command, [run, "--inference", "meter-1", "2"]).output
+    assert "Picture 2 of meter-1: no answer" in lost and "lost: loss" in lost
+
+
+def test_messages_say_what_they_are_about(placed_run):
+    run = placed_run()
+    said = '{"n":2,"label":9,"confidence":0.99,"place":"cloud","why":"edge 0.6 < 0.9"}'
+    database = sqlite3.connect(run / "run.sqlite")
+    database.execute("UPDATE message SET payload = ? WHERE source = 2 AND number = 3", (said,))
+    database.commit()
+    database.close()
+    output = CliRunner().invoke(command, [str(run), "gateway/3"]).output
+    assert f"{'':22}label 9, confidence 0.99, place cloud, why edge 0.6 < 0.9\n" in output
+
+
+def test_what_does_not_lead_to_the_answer_is_left_out(placed_run):
+    also = ("edge/3", "gateway", "ack", 4, 128, 129, "delivered", "gateway/1", 116, 0, 0, 0)
+    run = str(placed_run(messages=[*inferences_by_hand.MESSAGES, also]))
+    asked = [run, "--inference", "meter-0", "2"]
+    short = CliRunner().invoke(command, asked).output
+    assert "ack, 4 B" not in short and "... and 1 more that do not lead to it; --all" in short
+    assert "ack, 4 B" in CliRunner().invoke(command, [*asked, "--all"]).output
+    assert "ack, 4 B" in CliRunner().invoke(command, [run, "meter-0/2"]).output
+
+
+def test_json_of_an_inference(placed_run):
+    done = CliRunner().invoke(command, [str(placed_run()), "meter-0/2", "--json"])
+    (inference,) = json.loads(done.output)["inferences"]
+    assert (inference["node"], inference["n"], inference["answer"]) == ("meter-0", 2, "gateway/3")
+    assert sum(inference["split"].values()) == 126 * MS
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (["--inference", "meter-1", "9"], "it has 3, from 1 to 3"),
+        (["--inference", "gateway", "1"], "it takes no pictures"),
+        (["--inference", "metre-1", "1"], "did you mean meter-1"),
+        ([], "give a message, as meter-3/17, or --inference"),
+        (["meter-0/1", "--inference", "meter-0", "1"], "give a message"),
+    ],
+)
+def test_inferences_that_are_none(placed_run, asked, words):
+    done = CliRunner().invoke(command, [str(placed_run()), *asked], standalone_mode=False)
+    assert words in str(done.exception)
+
+
+def test_a_run_without_inferences_says_so(make_run):
+    asked = [str(make_run()), "--inference", "meter-0", "1"]
+    done = CliRunner().invoke(command, asked, standalone_mode=False)
+    assert "no inferences: its scenario has no 'placement'" in str(done.exception)
