@@ -10,7 +10,7 @@ import difflib
 import logging
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path as FilePath
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ from simcore.units import duration
 from simcore.windows import FreeRunningHost, Windows
 
 if TYPE_CHECKING:
-    from simcore.network import Network
+    from simcore.network import Network, Path
     from simcore.node import Node
     from simcore.outside import Outside
     from simcore.pacing import Visitors
@@ -78,7 +78,7 @@ class Federation:
         env: simpy.Environment | None = None,
         *,
         unit: str = "1ns",
-        out: Path | str | None = None,
+        out: FilePath | str | None = None,
         plugins: Plugins | None = None,
         say: Callable[[str], None] | None = None,
         calibrate: bool = False,
@@ -117,7 +117,7 @@ class Federation:
         self.visitors: list[Visitors] = []
         """Who may come in from outside while the run is paced by the wall clock."""
         self.grant_observers: list[Callable[[str, int, int], None]] = []
-        self.archive = None if out is None else Archive(Path(out), scenario, self.plugins)
+        self.archive = None if out is None else Archive(FilePath(out), scenario, self.plugins)
         if calibrate and self.archive is not None:
             self.archive.manifest["determinism"] = "calibration"
         try:
@@ -141,6 +141,9 @@ class Federation:
     @paused()  # what it makes is there to stay
     def _build(self) -> None:
         scenario, plugins = self.scenario, self.plugins
+        self._end_observers: list[Callable[[int], None]] = []
+        self.gates: list[Callable[[Node, Path], Path]] = []
+        """Extensions that put a path of their own before that of the network; see `path`."""
         self._nodes: dict[str, Node] = {}
         self.nodes: Mapping[str, Node] = MappingProxyType(self._nodes)
         self.network: Network = plugins.netmodels[scenario.network["model"]].build(self, scenario)
@@ -250,14 +253,17 @@ class Federation:
         """Write what is known at the end of the run (ns); its digest."""
         # Before the recorder gives what is still under way its fate.
         links = list(self.network.metrics(end)) if hasattr(self, "network") else []
-        return self.recorder.finish(end, self._in_flight(), links)
+        for observer in self._end_observers:
+            observer(end)
+        return self.recorder.finish(end, self.in_flight(), links)
 
     def on_links(self) -> list[Message]:
         """Messages that have entered the network and have no fate yet."""
         entries = (entry[6] for entry in self.calendar.heap if entry[1] == ARRIVAL)
         return [message for message in entries if message.fate == Fate.DELIVERED]
 
-    def _in_flight(self) -> list[Message]:
+    def in_flight(self) -> list[Message]:
+        """All messages that were sent and have no fate yet, those that wait to enter included."""
         waiting = [*self.on_links(), *self.instant.waiting()]
         if self.windows is not None:
             waiting += self.windows.entering()
@@ -286,6 +292,17 @@ class Federation:
         return self.windows.add(make)
 
     # -- messages
+
+    def path(self, source: Node, destination: Node) -> Path:
+        """The network's path between two nodes, behind what extensions put before it.
+
+        Raises:
+            SendError: there is none.
+        """
+        path = self.network.path(source, destination)
+        for gate in self.gates:
+            path = gate(source, path)
+        return path
 
     def deliver(self, message: Message) -> None:
         """Hand a message that arrives now to its destination (called by the network)."""
@@ -403,6 +420,13 @@ class Federation:
     def observe_lives(self, observer: Callable[[Node], None]) -> None:
         """Call `observer(node)` when a node has started, crashed or restarted; see `node.down`."""
         self._life_observers.append(observer)
+
+    def observe_end(self, observer: Callable[[int], None]) -> None:
+        """Call `observer(end)` when the run ends, at a virtual time (ns); it may still record.
+
+        What happened at that very time or later does not count.
+        """
+        self._end_observers.append(observer)
 
     def note_life(self, node: Node) -> None:
         """A node has started or crashed (called by the node)."""

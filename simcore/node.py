@@ -342,7 +342,7 @@ class Node:
             hint = federation.hint(destination)
             raise self._send_error(f"to {destination!r}: there is no such node{hint}")
         try:
-            path = self._paths[destination] = federation.network.path(self, target)
+            path = self._paths[destination] = federation.path(self, target)
         except SendError as error:
             raise self._send_error(str(error)) from None
         return path

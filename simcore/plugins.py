@@ -57,6 +57,8 @@ class Backend(Plugin, Protocol):
     depends on a node's keys has `determinism_of(options)`; and one that may leave something behind
     where no guard reaches has `clean(dry_run, say)`, which removes what belongs to runs that are
     over and yields a line for each, as "container meter of run ..."; it says where it cannot look.
+    One whose participants count the instructions that they execute has `instruction_time(options)`,
+    the virtual time (ns) that one takes.
     """
 
     def attach(self, federation: Federation, spec: NodeSpec) -> Node:

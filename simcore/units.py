@@ -1,7 +1,8 @@
 """Units exist only at the edges: YAML, the models' API and reports.
 
 Inside simcore time is an `int` of nanoseconds, a size an `int` of bytes, a rate an `int`
-of bits per second and a ratio a `float`. This module alone knows how people write them.
+of bits per second, a power an `int` of nanowatts, an energy an `int` of attojoules (a nanowatt
+for a nanosecond) and a ratio a `float`. This module alone knows how people write them.
 It uses the standard library only, for participants copy it.
 """
 
@@ -26,6 +27,22 @@ _TIME = {
 }
 _SIZE = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _RATE = {"bit/s": 1, "kbit/s": 10**3, "Mbit/s": 10**6, "Gbit/s": 10**9}
+_POWER = {"nW": 1, "uW": 10**3, "mW": 10**6, "W": 10**9, "kW": 10**12}
+_ENERGY = {
+    "aJ": 1,
+    "pJ": 10**6,
+    "nJ": 10**9,
+    "uJ": 10**12,
+    "mJ": 10**15,
+    "J": 10**18,
+    "kJ": 10**21,
+    "mWh": 36 * 10**17,
+    "Wh": 36 * 10**20,
+    "kWh": 36 * 10**23,
+}
+_CURRENT = {"nA": 1, "uA": 10**3, "mA": 10**6, "A": 10**9}
+_CHARGE = {"uAh": 36 * 10**14, "mAh": 36 * 10**17, "Ah": 36 * 10**20}
+_VOLTAGE = {"mV": 1, "V": 10**3}
 _NUMBER = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*([A-Za-z/%µ]*)", re.ASCII)
 
 known_durations: dict[str | int, int] = {}
@@ -123,6 +140,38 @@ def ratio(text: str | float) -> float:
     return value
 
 
+def power(text: str) -> int:
+    """Nanowatts of a power such as `5.5mW`, or of a current at a voltage, as `12mA at 3.3V`.
+
+    Raises:
+        UnitError: as for `duration`, but for its limit.
+    """
+    return _electric(text, _POWER, _CURRENT, "power", "5.5mW or 12mA at 3V")
+
+
+def energy(text: str) -> int:
+    """Attojoules (1e-18 J) of an energy such as `2uJ`, `1.2Wh`, or `2400mAh at 3V`.
+
+    Raises:
+        UnitError: as for `duration`, but for its limit.
+    """
+    return _electric(text, _ENERGY, _CHARGE, "quantity of energy", "2uJ or 2400mAh at 3V")
+
+
+def _electric(
+    text: str, units: dict[str, int], factors: dict[str, int], what: str, example: str
+) -> int:
+    """A quantity, or one that becomes it when it is multiplied by a voltage."""
+    first, at, volts = text.partition(" at ") if isinstance(text, str) else (text, "", "")
+    if not at:
+        return _quantity(text, units, what, example)
+    voltage = _quantity(volts, _VOLTAGE, "voltage", "3.3V")
+    value = Decimal(_quantity(first, factors, f"{what} at a voltage", example)) * voltage / 1000
+    if value != value.to_integral_value():
+        raise UnitError(f"{text!r} is finer than the smallest {what}, 1 {next(iter(units))}")
+    return int(value)
+
+
 def seconds(value: float) -> int:
     """Nanoseconds of a number of seconds, rounded to the nearest."""
     return round(value * 1e9)
@@ -141,6 +190,14 @@ def show_duration(ns: float, digits: int = 4) -> str:
         if magnitude >= scale and not (unit in ("h", "min") and magnitude < 10 * scale):
             return f"{ns / scale:.{digits}g} {unit}"
     return f"{ns:.{digits}g} ns"
+
+
+def show_si(value: float, unit: str, digits: int = 4) -> str:
+    """A quantity for people, with the prefix that leaves a number of at least one, as `1.2 mJ`."""
+    for prefix, scale in (("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3), ("u", 1e-6)):
+        if abs(value) >= scale:
+            return f"{value / scale:.{digits}g} {prefix}{unit}"
+    return f"{value / 1e-9:.{digits}g} n{unit}" if value else f"0 {unit}"
 
 
 def show_exact(ns: int) -> str:

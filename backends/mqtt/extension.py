@@ -59,7 +59,7 @@ class SegmentPath(Path):
     def enter(self, message: Message) -> None:
         """Pass it on to the network."""
         if self._inner is None:
-            self._inner = self._broker.federation.network.path(self._broker, self._node)
+            self._inner = self._broker.federation.path(self._broker, self._node)
         message.path = self._inner
         self._inner.enter(message)
 
@@ -236,7 +236,7 @@ def _way(federation: Federation, node: Node, broker: Node) -> Any:
     @cache
     def path() -> Path:
         try:
-            return federation.network.path(node, broker)
+            return federation.path(node, broker)
         except SendError as error:
             raise SendError(
                 f"{node.name} cannot send {error}", node=node.name, now=federation.now

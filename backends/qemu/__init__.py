@@ -79,6 +79,10 @@ class Qemu:
         """An emulator may speak at any moment."""
         return "free_running"
 
+    def instruction_time(self, options: Mapping[str, Any]) -> int:
+        """Virtual time that an instruction takes, ns."""
+        return 1 << board.SHIFTS[options.get("mips", board.MIPS)]
+
     def attach(self, federation: Federation, spec: NodeSpec) -> Node:
         """Make the node; its QEMU starts with all others, when everything is made."""
         options, base = spec.options, federation.scenario.base

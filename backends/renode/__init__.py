@@ -103,6 +103,10 @@ class Renode:
         """An emulator may speak at any moment."""
         return "free_running"
 
+    def instruction_time(self, options: Mapping[str, Any]) -> int:
+        """Virtual time that an instruction takes, ns."""
+        return 1000 // int(options.get("mips", 125))
+
     def attach(self, federation: Federation, spec: NodeSpec) -> Node:
         """Make the node; its Renode starts with all others, when everything is made."""
         options = spec.options

@@ -120,7 +120,7 @@ FAULTS = Table(
         Column("at", "int", "ns", "virtual time"),
         Column("number", "int", "", "order among the faults of the run"),
         Column("phase", "str", "", "begin or end"),
-        Column("kind", "str", "", "link_down, link_degraded or node_crash"),
+        Column("kind", "str", "", "link_down, link_degraded, node_crash or battery"),
         Column("target", "str", "", "link as source->destination, or node"),
         Column("detail", "str", "", "what else is known, as JSON"),
     ),
@@ -250,6 +250,24 @@ LATE = Table(
     of="late",
 )
 
+ENERGY = Table(
+    "energy",
+    (
+        Column("node", "str", "", "node that drew it"),
+        Column("life", "int", "", "1 for the first, one more after each restart of the node"),
+        Column("part", "str", "", "what for: idle, active, tx, rx, or a state of the node's own"),
+        Column("joule", "float", "J", "energy drawn"),
+        Column("ns", "int", "ns", "how long; the radio works beside the processor"),
+        Column("bytes", "int", "B", "transmitted or received, with overhead; else 0"),
+        Column("instructions", "int", "", "executed, where they are counted; else 0"),
+    ),
+    """
+    SELECT n.name, e.life, e.part, e.joule, e.ns, e.bytes, e.instructions
+    FROM energy e JOIN node n ON n.id = e.node ORDER BY e.node, e.life, e.rowid
+    """,
+    of="energy",
+)
+
 
 def _walked(connection: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
     from simcore.results.inferences import rows  # needs numpy, which takes time to import
@@ -309,5 +327,6 @@ TABLES = (
     PARTICIPANTS,
     EXCHANGES,
     LATE,
+    ENERGY,
     INFERENCES,
 )

@@ -68,6 +68,21 @@ class Life(NamedTuple):
     """What that processor did at last."""
 
 
+class EnergyRow(NamedTuple):
+    """What a node drew for one purpose in one of its lives."""
+
+    node: int
+    """Its place in the scenario."""
+    life: int
+    part: str
+    """idle, active, tx, rx, or a state of the node's own."""
+    joule: float
+    ns: int
+    """How long; the radio works beside the processor."""
+    bytes: int
+    instructions: int
+
+
 class Recorder:
     """Takes what happens in one run.
 
@@ -100,6 +115,7 @@ class Recorder:
         self._late: list[tuple[int, ...]] = []
         self._exchanges: list[tuple[Any, ...]] = []
         self._lives: list[Life] = []
+        self._energy: list[EnergyRow] = []
         self._kinds: dict[str, str] = {}
         self.faults = 0
         self.exchanges = 0
@@ -168,7 +184,7 @@ class Recorder:
 
         Args:
             phase: begin or end.
-            kind: link_down, link_degraded or node_crash.
+            kind: link_down, link_degraded, node_crash or battery.
             target: "a->b" or a node's name.
             detail: canonical JSON.
         """
@@ -207,6 +223,10 @@ class Recorder:
         self._kinds[life.name] = life.kind
         self._lives.append(life)
 
+    def energy(self, rows: Iterable[EnergyRow]) -> None:
+        """Record what nodes drew; written with what comes next."""
+        self._energy += rows
+
     def _outside(self) -> list[tuple[str, list[Any]]]:
         """What there is to write about participants."""
         exchanges, self._exchanges = self._exchanges, []
@@ -232,6 +252,7 @@ class Recorder:
         faults, self._faults = _split(self._faults, horizon)
         hops, self._hops = self._hops, []
         late, self._late = self._late, []
+        energy, self._energy = self._energy, []
         # Everything at one instant stays until the instant is over, however much it is.
         self.threshold = BUFFER + max(len(self.messages), len(self._measurements))
         # What a node measures at one instant may come out of order among nodes.
@@ -247,6 +268,7 @@ class Recorder:
                 ("INSERT INTO measurement VALUES (?,?,?,?,?,?)", measurements),
                 ("INSERT INTO fault VALUES (?,?,?,?,?,?)", faults),
                 ("INSERT INTO late VALUES (?,?,?,?)", late),
+                ("INSERT INTO energy VALUES (?,?,?,?,?,?,?)", energy),
                 *self._outside(),
             ]
         )

@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from simcore.errors import MissingDependency, UsageError
 from simcore.results.columns import (
+    ENERGY,
     EXCHANGES,
     FAULTS,
     HOPS,
@@ -121,6 +122,10 @@ class Run:
     def inferences(self) -> pd.DataFrame:
         """Every inference: where it was answered and why, what it took, and what it cost."""
         return self._frame(INFERENCES)
+
+    def energy(self) -> pd.DataFrame:
+        """What each node drew, by life and purpose; see `simcore.results.energy` for totals."""
+        return self._frame(ENERGY)
 
     def _frame(self, table: Table) -> pd.DataFrame:
         try:

@@ -18,14 +18,17 @@ from rich.text import Text
 
 from simcore.expect import Outcome
 from simcore.results import show
+from simcore.results.energy import PARTS, NodeEnergy, node_energies
 from simcore.results.faults import bundles
 from simcore.results.metrics import Flow, Metrics
 from simcore.results.store import Run, duration
+from simcore.units import show_si
 
 WIDE = 110
 """Columns from which all figures of a flow fit on one line."""
 
 MOST_FLOWS, MOST_MEASUREMENTS, MOST_LINKS, MOST_FAULTS, MOST_LATE = 15, 20, 10, 10, 3
+MOST_ENERGY = 10
 MOST_WARNINGS = 3
 BUSY = 0.5
 """Utilisation above which a link is worth a look."""
@@ -53,6 +56,7 @@ def print_summary(
     _messages(figures, console)
     _flows(figures, console)
     _measurements(figures, console)
+    _energy(run, console)
     _links(run, console)
     _faults(run, console)
     _outside(run, figures, console)
@@ -179,6 +183,37 @@ def _measurements(figures: Metrics, console: Console) -> None:
     for m in figures.measurements[:MOST_MEASUREMENTS]:
         _add(table, show.label(m.name), f"{m.n:,}", *show.measured(m))
     _show(table, console, len(figures.measurements) - MOST_MEASUREMENTS, "measurement")
+
+
+def _energy(run: Run, console: Console) -> None:
+    """What the nodes drew, by group; means where a group has several."""
+    groups: dict[str, list[NodeEnergy]] = {}
+    for node in node_energies(run):
+        groups.setdefault(node.group, []).append(node)
+    if not groups:
+        return
+    stated = any(set(node.parts) - PARTS for nodes in groups.values() for node in nodes)
+    columns = ("idle >", "active >", *(["own states >"] if stated else []), "radio >")
+    table = _table("Energy", "nodes", "each >", "mean power >", *columns, "battery left >")
+    for name, nodes in list(groups.items())[:MOST_ENERGY]:
+        total = sum(node.total for node in nodes)
+        lived = sum(node.lived for node in nodes)
+        known = {part: sum(node.parts.get(part, 0.0) for node in nodes) for part in PARTS}
+        shares = [known["idle"], known["active"], known["tx"] + known["rx"]]
+        if stated:
+            shares.insert(2, max(0.0, total - sum(shares)))
+        left = [
+            node.left / node.capacity for node in nodes if node.left is not None and node.capacity
+        ]
+        _add(
+            table,
+            name if len(nodes) == 1 else f"{name} ({len(nodes)})",
+            show.energy(total / len(nodes)),
+            show_si(total / lived * 1e9 if lived else 0.0, "W"),
+            *(show.share(part, total) for part in shares),
+            show.percent(min(left)) if left else show.NOTHING,
+        )
+    _show(table, console, len(groups) - MOST_ENERGY, "group")
 
 
 @dataclass(slots=True)

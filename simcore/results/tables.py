@@ -32,6 +32,9 @@ CREATE TABLE link(
     loss INTEGER, queue_full INTEGER, link_down INTEGER, bytes INTEGER, busy INTEGER,
     queue_mean REAL, queue_max INTEGER);
 CREATE TABLE late(source INTEGER, number INTEGER, at INTEGER, late INTEGER);
+CREATE TABLE energy(
+    node INTEGER, life INTEGER, part TEXT, joule REAL, ns INTEGER, bytes INTEGER,
+    instructions INTEGER);
 CREATE TABLE participant(
     name TEXT, life INTEGER, kind TEXT, implementation TEXT, nodes TEXT, command TEXT,
     pid INTEGER, started INTEGER, ready INTEGER, ended INTEGER, exit TEXT,
@@ -60,6 +63,10 @@ CREATE VIEW late_messages AS
     FROM late l JOIN message m ON m.source = l.source AND m.number = l.number
         JOIN node s ON s.id = m.source JOIN node d ON d.id = m.destination
         JOIN kind k ON k.id = m.kind;
+CREATE VIEW energies AS
+    SELECT n.name AS node, n.grp AS grp, n.tier AS tier, e.life AS life, e.part AS part,
+        e.joule AS joule, e.ns AS ns, e.bytes AS bytes, e.instructions AS instructions
+    FROM energy e JOIN node n ON n.id = e.node;
 """
 
 # Made at the end of a run (a reader of an unfinished one does without): keeping them up to

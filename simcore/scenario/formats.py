@@ -1,9 +1,9 @@
 """The formats that a scenario's schema uses and JSON Schema does not know.
 
-`duration`, `size`, `rate` and `ratio` are read by `simcore.units`, `expectation` by
-`simcore.expect`, and their own words reach the user. `node` is the name of a node or group: a
-fragment that marks its references so has them checked even where the value around them is
-wrong and no plug-in is asked.
+`duration`, `size`, `rate`, `ratio`, `power` and `energy` are read by `simcore.units`,
+`expectation` by `simcore.expect`, and their own words reach the user. `node` is the name of a node
+or group: a fragment that marks its references so has them checked even where the value around them
+is wrong and no plug-in is asked.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ DESCRIBED: Mapping[str, str] = {
     "size": "a size such as 64kB",
     "rate": "a rate such as 250kbit/s",
     "ratio": "a share such as 1%",
+    "power": "a power such as 5.5mW",
+    "energy": "an energy such as 2uJ",
     "expectation": "an expectation such as 'delivered / sent >= 0.98'",
     "node": "the name of a node or group",
 }
@@ -63,6 +65,8 @@ class Formats(FormatChecker):
             "size": units.size,
             "rate": units.rate,
             "ratio": units.ratio,
+            "power": units.power,
+            "energy": units.energy,
             "expectation": _expectation,
             "node": self._node,
         }
@@ -90,7 +94,7 @@ def is_number(value: object) -> bool:
 
 def refusal(format: str, number: float) -> str | None:
     """What the units say to a bare number, or None if it is not theirs to refuse."""
-    if format not in ("duration", "size", "rate"):
+    if format not in ("duration", "size", "rate", "power", "energy"):
         return None
     try:
         # Models may give durations as integers; in YAML a bare number is an error.

@@ -48,6 +48,8 @@ Every quantity is written with its unit; a bare number is an error.
 | duration | `ns` `us` `ms` `s` `min` `h` `d`; 0 to 2^53 ns (104 days) | `10ms` `1.5s` |
 | size | `B` `kB` `MB` `GB` `KiB` `MiB` `GiB` | `64kB` |
 | rate | `bit/s` `kbit/s` `Mbit/s` `Gbit/s` | `250kbit/s` |
+| power | `nW` `uW` `mW` `W` `kW`; or `nA` `uA` `mA` `A` at `mV` or `V` | `5.5mW` `12mA at 3V` |
+| energy | `aJ` `pJ` `nJ` `uJ` `mJ` `J` `kJ` `mWh` `Wh` `kWh`; or `uAh` `mAh` `Ah` at `mV` or `V` | `2uJ` `2400mAh at 3V` |
 | share | `%`, or a number from 0 to 1 | `1%` `0.01` |
 | node name | the name of a node, of a group (`meter`: all its members) or of a member (`meter-3`) | `gateway` |
 
@@ -69,6 +71,8 @@ _FORMATS = {
     "duration": "duration",
     "size": "size",
     "rate": "rate",
+    "power": "power",
+    "energy": "energy",
     "ratio": "share",
     "expectation": "expectation",
     "node": "node name",

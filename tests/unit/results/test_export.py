@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import sqlite3
 import sys
+from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
@@ -34,7 +36,11 @@ def test_csv_needs_neither_pandas_nor_pyarrow(make_run, monkeypatch):
 
 
 def test_the_dictionary_explains_every_column(placed_run, tmp_path):
-    with open_run(placed_run(outside={})) as run:
+    directory = placed_run(outside={})
+    with closing(sqlite3.connect(directory / "run.sqlite")) as connection:
+        connection.execute("INSERT INTO energy VALUES (0, 1, 'idle', 0.5, 1000000000, 0, 0)")
+        connection.commit()
+    with open_run(directory) as run:
         export(run, tmp_path / "out")
     explained = {(row["table"], row["column"]) for row in rows_of(tmp_path / "out" / "columns.csv")}
     for table in TABLES:
@@ -45,7 +51,13 @@ def test_the_dictionary_explains_every_column(placed_run, tmp_path):
 def test_a_run_without_participants_has_no_files_of_them(make_run, tmp_path):
     with open_run(make_run()) as run:
         names = [path.name for path, _ in export(run, tmp_path / "out")]
-    assert not {"participants.csv", "exchanges.csv", "late.csv", "inferences.csv"} & set(names)
+    assert not {
+        "participants.csv",
+        "exchanges.csv",
+        "late.csv",
+        "inferences.csv",
+        "energy.csv",
+    } & set(names)
     tables = {row["table"] for row in rows_of(tmp_path / "out" / "columns.csv")}
     assert {f"{table}.csv" for table in tables} == set(names)
 

@@ -46,6 +46,7 @@ def test_every_table_has_the_columns_it_promises(make_run):
             "participants": run.participants(),
             "exchanges": run.exchanges(),
             "late": run.late(),
+            "energy": run.energy(),
             "inferences": run.inferences(),
         }
     for table in TABLES:
@@ -61,6 +62,7 @@ def test_every_table_has_the_columns_it_promises(make_run):
         "participants": 0,
         "exchanges": 0,
         "late": 0,
+        "energy": 0,
         "inferences": 0,
     }
     texts = frames["measurements"].query("type == 'str'")

@@ -1,0 +1,97 @@
+"""Batteries: when one is empty, its node stops.
+
+Nothing is an event of its own as long as a battery is far from its end. One entry of the calendar
+stands half way to the instant at which it would be empty if nothing happened, and moves only when
+what happens would empty it before that. In a run with free-running nodes no end can be known ahead
+of their windows: there a battery is looked at at fixed times, so that the windows do not matter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simcore.payload import freeze
+
+if TYPE_CHECKING:
+    from .meter import Meter
+
+NEAR = 10**9
+"""Time before the end (ns) from which on the entry stands at the very end."""
+CHECK = 10**8
+"""How often a battery is looked at in a run with free-running nodes, ns of virtual time."""
+
+
+class Battery:
+    """The battery behind a meter.
+
+    Args:
+        meter: of the node.
+        capacity: aJ, multiplied by the scale of the meter's profile.
+    """
+
+    __slots__ = ("_armed", "_federation", "_grid", "_meter", "capacity")
+
+    def __init__(self, meter: Meter, capacity: int) -> None:
+        self.capacity = capacity
+        self._meter = meter
+        self._federation = meter.node.federation
+        self._armed = self._federation.end
+        self._grid = self._federation.windows is not None
+        if self._grid:
+            self._federation.at(CHECK, self._check)
+
+    def left(self, now: int) -> int:
+        """What it holds (aJ * scale); below 0 by what was drawn at once at its end."""
+        meter = self._meter
+        drawn = 0 if meter.born is None else meter.drawn(now)
+        return self.capacity - meter.drawn_before - drawn
+
+    def look(self, now: int) -> None:
+        """Something was drawn, or the node draws at another rate: see when that ends."""
+        if self._grid:
+            return
+        left = self.left(now)
+        end = self._empty_at(now, left)
+        if end >= self._armed:
+            return
+        self._armed = end if end - now <= NEAR else now + (end - now) // 2
+        armed = self._armed
+        self._federation.at(armed, lambda: self._wake(armed))
+
+    def _empty_at(self, now: int, left: int) -> int:
+        """When it is empty if nothing is sent, received or computed, ns."""
+        if left <= 0:
+            return now
+        power, until, after = self._meter.ahead(now)
+        if until is not None:
+            whole = power * (until - now)
+            if whole < left:
+                left -= whole
+                now, power = until, after
+        return now - -left // power if power else self._federation.end
+
+    def _wake(self, time: int) -> None:
+        if time != self._armed:
+            return  # another entry came before it
+        self._armed = self._federation.end
+        meter = self._meter
+        if meter.born is None:
+            return
+        if self.left(time) <= 0:
+            self._run_out(time)
+        else:
+            self.look(time)
+
+    def _check(self) -> None:
+        now = self._federation.calendar.now
+        if self._meter.born is not None and self.left(now) <= 0:
+            self._run_out(now)
+        elif now + CHECK < self._federation.end:
+            self._federation.at(now + CHECK, self._check)
+
+    def _run_out(self, now: int) -> None:
+        node = self._meter.node
+        detail = freeze({"joule": self._meter.joule(self.capacity)})
+        self._federation.recorder.fault(now, "begin", "battery", node.name, detail)
+        node.record("battery", 0.0)
+        node.crash()
