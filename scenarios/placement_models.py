@@ -1,6 +1,6 @@
 """The models of `placement.yaml` without ONNX Runtime and PyTorch, and the truth about the images.
 
-    device    a tiny network, in whole numbers: that of the firmware `reader`
+    device    a tiny network, in whole numbers: that of the firmware `reader`; `meter` is one in Python
     edge      the network of `models/digits_mlp.onnx`
     cloud     the network of `models/digits_cnn.pt`
 
@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 from simcore_backends.services.inference import Inference
+
+from simcore.extensions import placement
 
 HERE = Path(__file__).parent
 DIGITS = HERE / "data" / "digits.bin"  # data/README.md says whose they are
@@ -55,6 +57,34 @@ class Tiny:
         steps = (scores[label] - scores + half_a_step) >> self.score_shift
         whole = int(self.powers[steps[steps < len(self.powers)]].sum())
         return label, (1000 * int(self.powers[0]) + whole // 2) // whole
+
+
+@cache
+def classify(image):
+    """What a device sees on an image, and how sure it is (per mille)."""
+    return tiny().classify(image)
+
+
+@cache
+def tiny():
+    """The device's network, which all devices share."""
+    return Tiny()
+
+
+@cache
+def pictures():
+    """What devices take pictures of: the test half."""
+    return [image.tobytes() for image in test_half()[0]]
+
+
+def meter(node):
+    """A device in Python that does what the firmware `reader` does.
+
+    Config: `pictures`, how many different ones it takes (899; the firmware holds 128), and
+    `compute`, how long its network takes (no time).
+    """
+    images = pictures()[: node.config.get("pictures")]
+    yield from placement.device(node, images, classify, cost=node.config.get("compute", 0))
 
 
 class Light(Inference):

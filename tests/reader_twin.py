@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from placed import models, test_half
+from placed import models, unseen
 
 from simcore.extensions.placement.rules import BadRule, Keeper, read_setup
 from simcore.payload import freeze
@@ -20,7 +20,7 @@ US = 1000
 Said = tuple[str, str, str, int | None, str | None]
 """Destination, kind, payload, size, and the message that it answers."""
 
-IMAGES = test_half()[0][:PICTURES]
+IMAGES = unseen()[0][:PICTURES]
 OWN = [models.Tiny().classify(image) for image in IMAGES]
 BOOT: Said = ("gateway", "boot", freeze({"firmware": "reader", "version": 1}), None, None)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from placed import models, test_half
+from placed import models, unseen
 
 from simcore.payload import freeze, thaw
 from simcore.protocol.service import ServiceHost
@@ -44,7 +44,7 @@ def serve(name: str, **config: Any) -> Any:
 @pytest.fixture(scope="module")
 def answers() -> dict[str, tuple[Any, Any]]:
     """Of each model for each image of the test half: whether it is right, and how sure it is."""
-    images, labels = test_half()
+    images, labels = unseen()
     tiny = models.Tiny()
     said = {"tiny": [tiny.classify(image) for image in images]}
     for column, name in (("edge", "Edge"), ("cloud", "Cloud")):
@@ -130,7 +130,7 @@ def test_the_readme_counts_the_weights() -> None:
 
 
 def test_truth() -> None:
-    labels = test_half()[1]
+    labels = unseen()[1]
     assert [models.truth(index) for index in range(899)] == labels
     with pytest.raises(IndexError):
         models.truth(899)
@@ -139,7 +139,7 @@ def test_truth() -> None:
 @pytest.mark.parametrize("name", ["Edge", "Cloud"])
 def test_an_answer_keeps_what_it_is_about(name: str) -> None:
     ask = serve(name, keep=["n", "index", "device"], kind="answer", size="16B")
-    image = test_half()[0][0]
+    image = unseen()[0][0]
     [answer] = ask(image)
     assert (answer.destination, answer.kind, answer.size) == ("dispatcher", "answer", 16)
     payload = thaw(answer.payload)
@@ -156,7 +156,7 @@ def test_an_image_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     ask = serve("Edge")
     computed.clear()
-    images = test_half()[0][:3]
+    images = unseen()[0][:3]
     for image in images * 4:
         ask(image)
     assert len(computed) == 3

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import qemu_machine
 from firmware_builds import CROSS, FIRMWARE, library, make
-from placed import models, test_half
+from placed import models, unseen
 from support import PATIENCE, require
 
 SOURCES = [FIRMWARE / "app" / name for name in ("tiny_digits.c", "tiny_weights.c")]
@@ -65,7 +65,7 @@ def test_they_say_the_same_of_what_is_no_digit(said: Any) -> None:
 
 def test_its_accuracy() -> None:
     tiny = models.Tiny()
-    images, labels = test_half()
+    images, labels = unseen()
     right = sum(
         tiny.classify(image)[0] == label for image, label in zip(images, labels, strict=True)
     )
