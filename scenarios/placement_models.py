@@ -1,12 +1,13 @@
 """The models of `placement.yaml` without ONNX Runtime and PyTorch, and the truth about the images.
 
-    device    a tiny network, in whole numbers: that of the firmware `reader`; `meter` is one in Python
+    device    a tiny network, in whole numbers: that of the firmware `reader`
     edge      the network of `models/digits_mlp.onnx`
     cloud     the network of `models/digits_cnn.pt`
 
-Edge and cloud say what the services `onnx_inference` and `torch_inference` say, label and four
-digits of confidence, for each image of the data. They need nothing but numpy, and compute an image
-once, however often it is asked for.
+`meter` is a device in Python that does what that firmware does. Edge and cloud say what the
+services `onnx_inference` and `torch_inference` say, label and four digits of confidence, for each
+image of the data. They need nothing but numpy, and compute an image once, however often it is
+asked for.
 """
 
 from functools import cache
