@@ -37,6 +37,7 @@ BUFFER = 1024
 _MESSAGE_COLUMNS = 9
 _INSERT_MESSAGE = "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?)"
 
+_INSERT_INFERENCE = f"INSERT INTO inference VALUES ({','.join('?' * 14)})"
 _INSERT_EXCHANGE = "INSERT INTO exchange VALUES (?,?,?,?,?,?,?,?,?,?)"
 _INSERT_PARTICIPANT = f"INSERT OR REPLACE INTO participant VALUES ({','.join('?' * 13)})"
 
@@ -114,6 +115,7 @@ class Recorder:
         self._hops: list[tuple[Any, ...]] = []
         self._late: list[tuple[int, ...]] = []
         self._exchanges: list[tuple[Any, ...]] = []
+        self._inferences: list[tuple[Any, ...]] = []
         self._lives: list[Life] = []
         self._energy: list[EnergyRow] = []
         self._kinds: dict[str, str] = {}
@@ -203,6 +205,14 @@ class Recorder:
         """Record that a message was handed over later than it arrived, by a time (ns)."""
         self._late.append((message.source_order, message.number, message.sent, by))
 
+    def inference(self, row: tuple[Any, ...]) -> None:
+        """Record what became of an inference.
+
+        Args:
+            row: as in the table `inference`.
+        """
+        self._inferences.append(row)
+
     def exchange(self, row: tuple[Any, ...]) -> None:
         """Record one advance of a participant.
 
@@ -253,6 +263,7 @@ class Recorder:
         hops, self._hops = self._hops, []
         late, self._late = self._late, []
         energy, self._energy = self._energy, []
+        inferences, self._inferences = self._inferences, []
         # Everything at one instant stays until the instant is over, however much it is.
         self.threshold = BUFFER + max(len(self.messages), len(self._measurements))
         # What a node measures at one instant may come out of order among nodes.
@@ -269,6 +280,7 @@ class Recorder:
                 ("INSERT INTO fault VALUES (?,?,?,?,?,?)", faults),
                 ("INSERT INTO late VALUES (?,?,?,?)", late),
                 ("INSERT INTO energy VALUES (?,?,?,?,?,?,?)", energy),
+                *_in_blocks(_INSERT_INFERENCE, inferences),
                 *self._outside(),
             ]
         )

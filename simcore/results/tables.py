@@ -35,6 +35,10 @@ CREATE TABLE late(source INTEGER, number INTEGER, at INTEGER, late INTEGER);
 CREATE TABLE energy(
     node INTEGER, life INTEGER, part TEXT, joule REAL, ns INTEGER, bytes INTEGER,
     instructions INTEGER);
+CREATE TABLE inference(
+    node INTEGER, n INTEGER, sampled INTEGER, sent INTEGER, ended INTEGER, place TEXT,
+    reason TEXT, label, confidence REAL, truth, own, request INTEGER, answer_source INTEGER,
+    answer_number INTEGER);
 CREATE TABLE participant(
     name TEXT, life INTEGER, kind TEXT, implementation TEXT, nodes TEXT, command TEXT,
     pid INTEGER, started INTEGER, ready INTEGER, ended INTEGER, exit TEXT,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from simcore.plugins import Determinism, Path
 from simcore.units import duration
 
+from .account import Account
 from .options import SCHEMA
 from .policy import BUILT_IN, CLOUD, EDGE
 
@@ -71,7 +72,13 @@ class Placement:
     # -- in a run
 
     def attach(self, federation: Federation, value: Any) -> None:
-        """Nothing yet."""
+        """Have it told what becomes of each inference."""
+        scenario = federation.scenario
+        names = dict.fromkeys(
+            spec.name for _, name in _named(value["devices"], ()) for spec in scenario.select(name)
+        )
+        devices = [federation.nodes[name] for name in names]
+        Account(federation, devices, value.get("truth"))
 
     def doctor(self) -> tuple[bool, str]:
         """Always works."""

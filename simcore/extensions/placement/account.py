@@ -1,0 +1,257 @@
+"""What became of each inference, told from the messages of devices.
+
+An inference is over when its device has its final answer: its own, if it keeps that, or the result.
+Where the question or the result is lost, it is left with its own answer, if it has one.
+
+What is recorded depends on messages and their times alone. Of devices that run free, their messages
+may be known in another order than they were sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from simcore.errors import ModelError, UsageError
+from simcore.message import Message
+from simcore.protocol.loading import load_object
+
+if TYPE_CHECKING:
+    from simcore.federation import Federation
+    from simcore.node import Node
+
+Label = bool | int | float | str | None
+NO_ANSWER = "no answer"
+_LIFE = 2**40
+"""Numbers of measurements of one life of a device; each image has two of them."""
+
+
+class _Sample(msgspec.Struct, gc=False):
+    """What a device says of an image: a `reading`, or an `image`."""
+
+    n: int
+    index: int
+    at: int
+    why: str = ""
+    label: Label = None
+    confidence: float | None = None
+
+
+class _Result(msgspec.Struct, gc=False):
+    """What a dispatcher says."""
+
+    n: int
+    label: Label
+    confidence: float | None = None
+    place: str | None = None
+    why: str | None = None
+
+
+class Inference(NamedTuple):
+    """A row of the table `inference`; times in ns."""
+
+    node: int
+    """Place of the device among all nodes."""
+    n: int
+    sampled: int
+    sent: int
+    ended: int | None
+    """When the device had its final answer; None: never."""
+    place: str | None
+    reason: str
+    label: Label
+    confidence: float | None
+    truth: Label
+    own: Label
+    request: int
+    """Number of the message with which the device asked, or told what it has kept."""
+    answer_source: int | None = None
+    answer_number: int | None = None
+    """The message that brought the final answer; None: the device's own."""
+
+
+class _Device:
+    """A device.
+
+    Attributes:
+        node: its node.
+        began: when each of its lives did, ns.
+        open: what it has asked and what is not answered, by life and n.
+    """
+
+    __slots__ = ("began", "node", "open")
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.began = [0]
+        self.open: dict[tuple[int, int], Inference] = {}
+
+    def life(self, at: int) -> int:
+        """Which life it was in at a virtual time (ns), from 0."""
+        began = self.began
+        life = len(began) - 1
+        while life and began[life] > at:
+            life -= 1
+        return life
+
+
+class Account:
+    """Watches the messages of one run.
+
+    Args:
+        federation: the run.
+        devices: those that take samples.
+        truth: gives the label of an image by its index, as file.py:function; None: not known.
+    """
+
+    def __init__(self, federation: Federation, devices: list[Node], truth: str | None) -> None:
+        self._recorder = federation.recorder
+        self._federation = federation
+        self._devices = {node.order: _Device(node) for node in devices}
+        self._reference = truth
+        self._truth: Callable[[int], Any] | None = None
+        self._labels: dict[int, Label] = {}
+        if truth is not None:
+            self._truth = load_object(truth, federation.scenario.base)
+            if not callable(self._truth):
+                raise UsageError(f"{truth} is not a function")
+        self._samples = msgspec.json.Decoder(_Sample).decode
+        self._results = msgspec.json.Decoder(_Result).decode
+        self._handlers: Mapping[str, Callable[[Message], None]] = {
+            "reading": self._reading,
+            "image": self._image,
+            "result": self._result,
+        }
+        federation.observe(self._observe)
+        federation.observe_lives(self._live)
+        federation.observe_end(self._end)
+
+    def _observe(self, message: Message) -> None:
+        handler = self._handlers.get(message.kind)
+        if handler is not None:
+            handler(message)
+
+    def _live(self, node: Node) -> None:
+        device = self._devices.get(node.order)
+        if device is not None and not node.down and node.lives > len(device.began):
+            device.began.append(self._federation.now)
+
+    # -- messages
+
+    def _reading(self, message: Message) -> None:
+        """A device has kept its own answer, whatever becomes of the message."""
+        device = self._devices.get(message.source_order)
+        row = None if device is None else self._row(device, message)
+        if device is not None and row is not None:
+            self._close(device, message.at, row)
+
+    def _image(self, message: Message) -> None:
+        """A device asks; if nobody hears that, it is left alone."""
+        device = self._devices.get(message.source_order)
+        row = None if device is None else self._row(device, message)
+        if device is None or row is None:
+            return
+        if message.fate:
+            self._close(device, message.at, _alone(row))
+        else:
+            device.open[device.life(message.sent), row.n] = row
+
+    def _result(self, message: Message) -> None:
+        """A result comes, or is lost."""
+        device = self._devices.get(message.destination_order)
+        if device is None:
+            return
+        try:
+            result = self._results(message.text)
+        except msgspec.MsgspecError:
+            return
+        key = (device.life(message.sent), result.n)
+        row = device.open.get(key)
+        if row is None or row.sent > message.sent:
+            return
+        del device.open[key]
+        if message.fate:
+            row = _alone(row)
+        else:
+            row = Inference(
+                row.node, row.n, row.sampled, row.sent, message.at, result.place,
+                result.why or "", result.label, result.confidence, row.truth, row.own,
+                row.request, message.source_order, message.number,
+            )  # fmt: skip
+        self._close(device, message.at, row)
+
+    def _end(self, end: int) -> None:
+        """The run ends (ns): what is still open stays without a result."""
+        for message in self._federation.in_flight():
+            device = self._devices.get(message.source_order)
+            if device is None or message.sent >= end:
+                continue
+            if message.kind == "image":
+                self._image(message)
+            elif message.kind == "reading":
+                row = self._row(device, message)
+                if row is not None:
+                    self._recorder.inference(row)
+        for device in self._devices.values():
+            for row in device.open.values():
+                self._recorder.inference(_alone(row))
+            device.open.clear()
+
+    # -- what is known
+
+    def _row(self, device: _Device, message: Message) -> Inference | None:
+        """A row for an answer of the device's own, or without any; None if it makes no sense."""
+        try:
+            sample = self._samples(message.text)
+        except msgspec.MsgspecError:
+            return None
+        label = sample.label
+        sampled = device.began[device.life(message.sent)] + sample.at * 1000
+        known = label is not None
+        return Inference(
+            device.node.order, sample.n, sampled, message.sent, message.sent if known else None,
+            "device" if known else None, sample.why, label, sample.confidence,
+            self._label(sample.index), label, message.number,
+        )  # fmt: skip
+
+    def _close(self, device: _Device, at: int, row: Inference) -> None:
+        """Record an inference that is over; what is measured of it, at `at` (ns)."""
+        recorder = self._recorder
+        recorder.inference(row)
+        if row.place is not None:
+            # The numbers depend on the image alone, and not on what became known before it.
+            number = _LIFE * (1 + device.life(row.sent)) + 2 * row.n
+            recorder.measure(at, device.node, number, "placement", row.place)
+            if self._truth is not None:
+                right = row.label == row.truth
+                recorder.measure(at, device.node, number + 1, "accuracy", right)
+
+    def _label(self, index: int) -> Label:
+        """The right label of an image."""
+        if self._truth is None:
+            return None
+        if index not in self._labels:
+            try:
+                label = self._truth(index)
+            except Exception as error:
+                raise self._wrong(index, f"raised {type(error).__name__}: {error}") from error
+            if hasattr(label, "dtype") and hasattr(label, "item"):
+                label = label.item()  # numpy scalars
+            if not isinstance(label, (bool, int, float, str)):
+                raise self._wrong(index, f"gave {label!r}, and that is no label")
+            self._labels[index] = label
+        return self._labels[index]
+
+    def _wrong(self, index: int, what: str) -> ModelError:
+        return ModelError(
+            f"{self._reference} {what}, asked for the label of image {index}",
+            None,
+            self._federation.now,
+        )
+
+
+def _alone(row: Inference) -> Inference:
+    """The same inference without a result."""
+    return row._replace(reason=NO_ANSWER)
