@@ -12,35 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from placement_world import OVER_MQTT, SCENARIO, write
 
 import simcore
 
 HERE = Path(__file__).parent
-
-SCENARIO = """
-simcore: 1
-duration: 30s
-nodes:
-  meter: {count: 3, model: placement_models.py:meter}
-  gateway: {tier: edge, service: placement}
-  edge: {tier: edge, service: placement_models.py:Model}
-  cloud: {tier: cloud, service: placement_models.py:Model, config: {sure: true, compute: 2ms}}
-network:
-  model: latency
-  links:
-    - {between: [meter, gateway], delay: {min: 8ms, exponential: 2ms}}
-    - {between: [gateway, edge], delay: 1ms}
-    - {between: [gateway, cloud], delay: 45ms}
-placement:
-  policy: confidence
-  threshold: {device: 60%, edge: 70%}
-  deadline: 150ms
-  devices: meter
-  dispatcher: gateway
-  edge: edge
-  cloud: cloud
-  truth: placement_models.py:truth
-"""
 
 
 def run(out: Path, *overrides: str, text: str = SCENARIO, **keys: Any) -> str:
@@ -153,28 +129,6 @@ def test_the_dispatcher_may_be_a_process(tmp_path):
     assert inside == apart
 
 
-OVER_MQTT = (
-    SCENARIO.replace("  gateway: {tier: edge, service: placement}\n", """
-  gateway:
-    service: mqtt_gateway
-    config:
-      publish: [{topic: "meters/{source}/{kind}"}]
-      subscribe:
-        - {filter: meters/+/setup, to: "{1}", kind: setup}
-        - {filter: meters/+/result, to: "{1}", kind: result}
-  broker: {tier: edge, service: mqtt_broker}
-  dispatcher: {tier: edge, service: placement}
-""")
-    .replace("[gateway, edge]", "[dispatcher, edge]")
-    .replace("[gateway, cloud]", "[dispatcher, cloud]")
-    .replace("  dispatcher: gateway", '  dispatcher: dispatcher\n  mqtt: {topic: "meters/{device}/{kind}"}')
-    .replace("placement:\n", "mqtt: {broker: broker, clients: {gateway: {}, dispatcher: {}}}\nplacement:\n")
-    .replace("  links:\n", "  links:\n"
-             "    - {between: [gateway, broker], delay: 500us}\n"
-             "    - {between: [broker, dispatcher], delay: 500us}\n")
-)  # fmt: skip
-
-
 def test_dispatcher_and_devices_may_talk_over_mqtt(tmp_path):
     run(tmp_path / "run", text=OVER_MQTT)
     images = messages(tmp_path / "run", "image")
@@ -195,39 +149,12 @@ def test_dispatcher_and_devices_may_talk_over_mqtt(tmp_path):
 
 # -- a policy of one's own
 
-MINE = """
-from simcore.extensions.placement.policy import Decision, Policy
-
-class Mine(Policy):
-    '''Every third image goes to the cloud, the others stay at the edge.'''
-
-    def rule(self, device):
-        return self.config.get("rule", "remote")
-
-    def decide(self, ask):
-        if ask.place:
-            return Decision(ask.place, "what there is")
-        place = "cloud" if ask.n % self.config["every"] == 0 else "edge"
-        return Decision(place, f"image {ask.n}, every {self.config['every']}")
-
-class Wrong(Mine):
-    def decide(self, ask):
-        return Decision("moon", "far")
-"""
-
-
-def own(tmp_path: Path) -> Path:
-    (tmp_path / "my_policy.py").write_text(MINE)
-    (tmp_path / "placement_models.py").write_text((HERE / "placement_models.py").read_text())
-    return tmp_path
-
-
 OWN = ["placement.policy=my_policy.py:Mine", "placement.config={every: 3}"]
 
 
 @pytest.mark.parametrize("implementation", ["python_model", "process"])
 def test_a_policy_of_ones_own(tmp_path, implementation):
-    base = own(tmp_path)
+    base = write(tmp_path)
     how = f"nodes.gateway.implementation={implementation}"
     digest = run(tmp_path / "run", *OWN, how, base=base)
     for each in payloads(tmp_path / "run", "result"):
@@ -240,7 +167,7 @@ def test_a_policy_of_ones_own(tmp_path, implementation):
 
 @pytest.mark.parametrize("implementation", ["python_model", "process"])
 def test_a_policy_that_decides_nonsense_is_named_once(tmp_path, implementation):
-    base = own(tmp_path)
+    base = write(tmp_path)
     how = f"nodes.gateway.implementation={implementation}"
     wrong = ["placement.policy=my_policy.py:Wrong", "placement.config={every: 3}"]
     with pytest.raises(simcore.SimcoreError) as caught:

@@ -129,6 +129,7 @@ class Hawks:
     def attach(self, federation, value):
         federation.observe(lambda m: self.seen.append((m.at // MS, m.id, Fate(m.fate).name)))
         federation.observe_grants(lambda *grant: self.granted.append(grant))
+        federation.observe_end(lambda end: self.seen.append((end // MS, "end", "")))
         federation.at(25 * MS, federation.nodes["probe-1"].crash)
 
 
@@ -172,6 +173,7 @@ def test_all_three_work_together(plugins, hawks, tmp_path):
         (14, "probe-1/1", "DELIVERED"),
         (15, "probe-0/2", "DELIVERED"),
     ]
+    assert hawks.seen[-1] == (50, "end", "")
     assert [grant for grant in hawks.granted if grant[1] <= 10 * MS] == [
         ("probe-0", 0, 0),
         ("probe-1", 0, 0),
@@ -179,6 +181,23 @@ def test_all_three_work_together(plugins, hawks, tmp_path):
         ("probe-1", 10 * MS, 0),
     ]
     assert federation.archive.manifest["determinism"] == "statistical"
+
+
+def test_an_extension_gives_nodes_keys_for_their_config(plugins):
+    class Telling(Hawks):
+        def configure(self, value, scenario):
+            return {"probe-1": {"hawks": value["from"], "nodes": len(scenario.nodes)}, "loft": {}}
+
+    telling = Plugins(extra={**plugins.extra, "extensions": {"hawks": Telling()}})
+    text = TEXT.replace("every: 10ms}", "every: 10ms, config: {calm: true, nodes: 0}}")
+    scenario = loads(text, plugins=telling)
+    assert {spec.name: spec.config for spec in scenario.nodes} == {
+        "probe-0": {"calm": True, "nodes": 0},
+        "probe-1": {"calm": True, "nodes": 3, "hawks": "25ms"},
+        "loft": {},
+    }
+    assert scenario.groups["probe"][1] is scenario.nodes[1]
+    assert scenario.resolved["nodes"]["probe"]["config"] == {"calm": True, "nodes": 0}
 
 
 def test_a_network_without_links_cannot_be_disturbed(plugins):
