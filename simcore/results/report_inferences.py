@@ -64,7 +64,7 @@ def _place(figures: PlaceFigures) -> Cells:
         figures.place,
         f"{figures.n:,}",
         show.percent(figures.share),
-        *accuracy(figures.accuracy, figures.interval),
+        *shown_accuracy(figures.accuracy, figures.interval),
         *(show.time(ns) for ns in (times.p50, times.p95, times.p99)),
         show.NOTHING if figures.in_time is None else show.share(figures.in_time, figures.n),
         f"{figures.size:.1f}",
@@ -72,7 +72,7 @@ def _place(figures: PlaceFigures) -> Cells:
     )
 
 
-def accuracy(mean: float | None, interval: Sequence[float] | None) -> tuple[str, str]:
+def shown_accuracy(mean: float | None, interval: Sequence[float] | None) -> tuple[str, str]:
     """An accuracy and its interval."""
     if mean is None:
         return show.NOTHING, show.NOTHING

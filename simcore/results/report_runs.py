@@ -6,8 +6,9 @@ from simcore.experiments.statistics import Estimate
 from simcore.results import inference_figures as draw
 from simcore.results import show
 from simcore.results.drawing import Chart
+from simcore.results.inferences import PLACES
 from simcore.results.page import Cells, Content, Section, TableView
-from simcore.results.report_inferences import accuracy
+from simcore.results.report_inferences import shown_accuracy
 from simcore.results.variants import Compared, Variant
 
 
@@ -27,7 +28,7 @@ def content(compared: Compared) -> Content:
             *(("attention", text) for text in compared.warnings),
         ],
         sections=[
-            Section("Comparison", [_comparison(compared)], charts(compared)),
+            Section("Comparison", [_comparison(compared), _costs(compared)], charts(compared)),
             Section("Runs", [_runs(compared)]),
         ],
         provenance=[
@@ -61,46 +62,66 @@ def charts(compared: Compared) -> list[Chart]:
 def _comparison(compared: Compared) -> TableView:
     columns = (
         "variant", "trials", "N", "device / edge / cloud", "accuracy", "95 % interval",
-        "mean latency", "p50", "p95", "p99", "in time", "bytes", "energy", "efficient",
+        "mean latency", "energy", "efficient",
     )  # fmt: skip
     note = (
         "Means over the trials, which differ in their seed; +/-: 95 % interval of Student's t. "
         "The interval of the accuracy is Wilson's where there is one trial. Device, edge, cloud: "
-        "where the answers come from. Percentiles: means of the trials' percentiles. Bytes and "
-        "energy (of the device): for one inference. Efficient: no other variant is better in "
-        "accuracy, mean latency or energy and worse in none."
+        "where the answers come from. Latency: from the sample to the answer. Energy: of the "
+        "device for one inference. Efficient: no other variant is better in accuracy, mean "
+        "latency or energy and worse in none."
     )
     return TableView("Comparison", columns, [_variant(v) for v in compared.variants], note=note)
 
 
 def _variant(variant: Variant) -> Cells:
-    found = variant.accuracy
-    latency = variant.latency
+    accuracy, energy = variant.accuracy, variant.energy
     shares = [
         sum(f.n for run in variant.runs for f in run.figures if f.place == place)
-        for place in ("device", "edge", "cloud")
+        for place in PLACES
     ]
-    count = sum(run.everything.n for run in variant.runs)
-    late = [run.everything.in_time for run in variant.runs]
-    in_time = None if None in late else sum(filter(None, late))
-    percentiles = [
-        variant.estimate(lambda f: f.latency.p50),
-        variant.estimate(lambda f: f.latency.p95),
-        variant.estimate(lambda f: f.latency.p99),
-    ]
-    energy, size = variant.energy, variant.estimate(lambda f: f.size)
+    count = _count(variant)
     return (
         variant.name,
         f"{len(variant.runs)}",
         f"{count:,}",
         " / ".join(f"{100 * n / count:.0f}" for n in shares) + " %",
-        *accuracy(None if found is None else found.mean, variant.accuracy_interval),
-        _time(latency),
-        *(_mean(each) for each in percentiles),
-        show.NOTHING if in_time is None else show.share(in_time, count),
-        show.NOTHING if size is None else f"{size.mean:.1f}",
+        *shown_accuracy(None if accuracy is None else accuracy.mean, variant.accuracy_interval),
+        _time(variant.latency),
         show.energy(None if energy is None else energy.mean),
         "yes" if variant.efficient else "no",
+    )
+
+
+def _count(variant: Variant) -> int:
+    return sum(run.everything.n for run in variant.runs)
+
+
+def _costs(compared: Compared) -> TableView:
+    columns = ("variant", "p50", "p95", "p99", "in time", "bytes", "of them sent by the device")
+    deadlines = ", ".join(map(show.time, compared.deadlines)) or "none is set"
+    note = (
+        "p50 to p99: latency, means of the trials' percentiles. In time: share of all inferences, "
+        f"deadline: {deadlines}. Bytes: of the messages of one inference, mean."
+    )
+    rows = [_cost(variant) for variant in compared.variants]
+    return TableView("Latency and traffic", columns, rows, note=note)
+
+
+def _cost(variant: Variant) -> Cells:
+    late = [run.everything.in_time for run in variant.runs]
+    in_time = None if None in late else sum(filter(None, late))
+    percentiles = (
+        variant.estimate(lambda f: f.latency.p50),
+        variant.estimate(lambda f: f.latency.p95),
+        variant.estimate(lambda f: f.latency.p99),
+    )
+    sizes = variant.estimate(lambda f: f.size), variant.estimate(lambda f: f.uplink)
+    return (
+        variant.name,
+        *(show.time(None if each is None else each.mean) for each in percentiles),
+        show.NOTHING if in_time is None else show.share(in_time, _count(variant)),
+        *(show.NOTHING if size is None else f"{size.mean:.1f}" for size in sizes),
     )
 
 
@@ -109,10 +130,6 @@ def _time(found: Estimate | None) -> str:
         return show.NOTHING
     reach = "" if found.half_width is None else f" +/- {show.time(found.half_width)}"
     return show.time(found.mean) + reach
-
-
-def _mean(found: Estimate | None) -> str:
-    return show.time(None if found is None else found.mean)
 
 
 def _runs(compared: Compared) -> TableView:

@@ -87,7 +87,7 @@ while true; do read -t 1 <>"$MACHINE/never" || true; done""",
     "timeout": 'shift; exec "$@"',
 }
 COMMANDS = ("gcc", "c++", "make", "node", "arm-none-eabi-gcc", "qemu-system-arm", "iptables")
-COMMANDS += ("mmdebstrap", "mosquitto", "openssl")
+COMMANDS += ("mmdebstrap", "mosquitto", "openssl", "chromium")
 
 
 @dataclass

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
 from by_hand import MANIFEST, OUTSIDE
 from click.testing import CliRunner
+from reading import Page
 
 from simcore.cli.report import command
 from simcore.errors import MissingDependency, ResultsError
@@ -25,33 +25,6 @@ EXPECT = {**MANIFEST["resolved"], "expect": ["sent == 8", "lost == 0"]}
 def render(directory):
     with open_run(directory) as run:
         return page.render(report.content(run))
-
-
-class Page(HTMLParser):
-    """What a reader sees of a page: titles, rows of tables, captions; and what it refers to."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.rows, self.texts, self.references, self._inside = [], {}, [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self._inside.append(tag)
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th"):
-            self.rows[-1].append("")
-        self.references += [value for name, value in attributes if name in ("src", "href")]
-
-    def handle_endtag(self, tag):
-        while self._inside and self._inside.pop() != tag:
-            pass
-
-    def handle_data(self, data):
-        tag = self._inside[-1] if self._inside else ""
-        if tag in ("td", "th"):
-            self.rows[-1][-1] += data
-        self.texts.setdefault(tag, []).append(data.strip())
 
 
 def test_everything_is_there(make_run):
