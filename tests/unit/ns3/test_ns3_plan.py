@@ -52,6 +52,14 @@ def test_least_delay(entry: dict[str, object], least: int) -> None:
     assert plan.least_delay(found, ["cloud"]) == NEVER
 
 
+def test_segments_of_others_count_for_the_least_delay() -> None:
+    """Beside free-running nodes ns-3 goes on from boundary to boundary, with all that is in it."""
+    groups = GROUPS | {"cloud": ["cloud"], "far": ["far"]}
+    wire = {"kind": "p2p", "between": ["cloud", "far"], "rate": "1Gbit/s", "delay": "5us"}
+    found = plan.segments({"segments": [LRWPAN, wire]}, groups)
+    assert plan.least_delay(found, ["meter-1"]) == plan.least_delay(found, ["far"]) < 6_000
+
+
 def places(how: object, seed: int = 1) -> list[list[float]]:
     found = plan.places({"positions": {"meter": how}}, GROUPS, seed)
     return [found[name] for name in GROUPS["meter"]]
