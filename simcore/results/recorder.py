@@ -84,6 +84,27 @@ class EnergyRow(NamedTuple):
     instructions: int
 
 
+class MeterRow(NamedTuple):
+    """What a node's energy is made of."""
+
+    node: int
+    """Its place in the scenario."""
+    idle: float
+    """W."""
+    active: float
+    """W."""
+    instruction: float | None
+    """J; None where they are not counted."""
+    tx: float
+    """J for each byte."""
+    rx: float
+    """J for each byte."""
+    overhead: int
+    """Bytes of each message beside its own size."""
+    battery: float | None
+    """J; None without one."""
+
+
 class Recorder:
     """Takes what happens in one run.
 
@@ -232,6 +253,10 @@ class Recorder:
         """
         self._kinds[life.name] = life.kind
         self._lives.append(life)
+
+    def meters(self, rows: Iterable[MeterRow]) -> None:
+        """Record what nodes' energy is made of."""
+        self._write([("INSERT INTO meter VALUES (?,?,?,?,?,?,?,?)", list(rows))])
 
     def energy(self, rows: Iterable[EnergyRow]) -> None:
         """Record what nodes drew; written with what comes next."""

@@ -188,11 +188,11 @@ def _measurements(figures: Metrics, console: Console) -> None:
 def _energy(run: Run, console: Console) -> None:
     """What the nodes drew, by group; means where a group has several."""
     groups: dict[str, list[NodeEnergy]] = {}
-    for node in node_energies(run):
+    for node in node_energies(run.connection).values():
         groups.setdefault(node.group, []).append(node)
     if not groups:
         return
-    stated = any(set(node.parts) - PARTS for nodes in groups.values() for node in nodes)
+    stated = any(set(node.parts) - {*PARTS} for nodes in groups.values() for node in nodes)
     columns = ("idle >", "active >", *(["own states >"] if stated else []), "radio >")
     table = _table("Energy", "nodes", "each >", "mean power >", *columns, "battery left >")
     for name, nodes in list(groups.items())[:MOST_ENERGY]:
@@ -202,9 +202,7 @@ def _energy(run: Run, console: Console) -> None:
         shares = [known["idle"], known["active"], known["tx"] + known["rx"]]
         if stated:
             shares.insert(2, max(0.0, total - sum(shares)))
-        left = [
-            node.left / node.capacity for node in nodes if node.left is not None and node.capacity
-        ]
+        left = [node.charge for node in nodes if node.charge is not None]
         _add(
             table,
             name if len(nodes) == 1 else f"{name} ({len(nodes)})",

@@ -32,6 +32,9 @@ CREATE TABLE link(
     loss INTEGER, queue_full INTEGER, link_down INTEGER, bytes INTEGER, busy INTEGER,
     queue_mean REAL, queue_max INTEGER);
 CREATE TABLE late(source INTEGER, number INTEGER, at INTEGER, late INTEGER);
+CREATE TABLE meter(
+    node INTEGER PRIMARY KEY, idle REAL, active REAL, instruction REAL, tx REAL, rx REAL,
+    overhead INTEGER, battery REAL);
 CREATE TABLE energy(
     node INTEGER, life INTEGER, part TEXT, joule REAL, ns INTEGER, bytes INTEGER,
     instructions INTEGER);

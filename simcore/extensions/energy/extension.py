@@ -81,6 +81,7 @@ class Energy:
                 if profile.battery is not None:
                     meter.battery = Battery(meter, profile.battery)
         _meters[federation] = meters
+        federation.recorder.meters(meter.row() for meter in meters if meter is not None)
         _follow(federation, meters)
 
     def doctor(self) -> tuple[bool, str]:

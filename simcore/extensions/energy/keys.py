@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from simcore.scenario.check import Checker
 
 _POWER: dict[str, Any] = {"type": "string", "format": "power"}
+_TIME: dict[str, Any] = {"type": "string", "format": "duration"}
 _TEXT = {"type": "string"}
 
 RADIO: dict[str, Any] = {
@@ -94,10 +95,26 @@ ENTRY: dict[str, Any] = {
         "computing": {
             "type": "object",
             "minProperties": 1,
-            "additionalProperties": {"type": "string", "format": "duration"},
+            "additionalProperties": {
+                "anyOf": [
+                    _TIME,
+                    {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "required": ["time", "if"],
+                        "properties": {
+                            "time": {**_TIME, "description": "How long it computes."},
+                            "if": {
+                                "type": "string",
+                                "description": "Only for messages whose payload has this key.",
+                            },
+                        },
+                    },
+                ]
+            },
             "description": "How long it computes for each message that it sends, by kind, where "
             "the message does not tell.",
-            "examples": [{"reading": "37ms"}],
+            "examples": [{"reading": "37ms", "image": {"time": "37ms", "if": "label"}}],
         },
         "states": {
             "type": "object",

@@ -9,11 +9,11 @@ node draws is a function of what it did, and not of when anybody looked.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simcore.errors import ModelError
 from simcore.network import Path
-from simcore.results.recorder import EnergyRow
+from simcore.results.recorder import EnergyRow, MeterRow
 
 from .profile import Profile
 
@@ -105,8 +105,10 @@ class Meter:
         trail = message.trail
         if trail is not None and trail.computed:
             self._compute(message.sent, trail.computed, trail.cause_source, trail.cause_number)
-        elif self.profile.computing:
-            self._add(message.sent, self.profile.computing.get(message.kind, 0))
+        elif message.kind in self.profile.computing:
+            time, key = self.profile.computing[message.kind]
+            if key is None or _has(message.payload, key):
+                self._add(message.sent, time)
         if self.battery is not None:
             self.battery.look(message.sent)
 
@@ -237,9 +239,30 @@ class Meter:
             joule = self.joule(energy)
             yield EnergyRow(node.order, node.lives, name, joule, time, size, instructions)
 
+    def row(self) -> MeterRow:
+        """What its energy is made of."""
+        profile = self.profile
+        powers, radio, instruction = profile.powers, profile.radio, profile.instruction
+        if instruction is None and profile.instruction_time is not None:
+            instruction = powers["active"] * profile.instruction_time
+        return MeterRow(
+            self.node.order,
+            self.joule(powers["idle"] * 10**9),
+            self.joule(powers["active"] * 10**9),
+            None if instruction is None else self.joule(instruction),
+            0.0 if radio is None else self.joule(radio.tx),
+            0.0 if radio is None else self.joule(radio.rx),
+            0 if radio is None else radio.overhead,
+            None if profile.battery is None else self.joule(profile.battery),
+        )
+
     def joule(self, energy: int) -> float:
         """Joule of an energy as it is counted here."""
         return energy / (self.profile.scale * 10**18)
+
+
+def _has(payload: Any, key: str) -> bool:
+    return isinstance(payload, dict) and key in payload
 
 
 class MeteredPath(Path):

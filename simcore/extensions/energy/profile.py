@@ -50,7 +50,8 @@ class Profile:
         instruction: energy of one, aJ * scale; None: it is that of being active as long.
         instruction_time: virtual time of one, ns; None: the node counts none.
         radio: None: messages cost nothing.
-        computing: time (ns) that a message took its sender, by kind, where it does not tell.
+        computing: time (ns) that a message took its sender, by kind, where it does not tell; and
+            the key that its payload has to have, if any.
         battery: capacity, aJ * scale.
         workers: computations that the node does at the same time.
     """
@@ -60,7 +61,7 @@ class Profile:
     instruction: int | None
     instruction_time: int | None
     radio: Radio | None
-    computing: Mapping[str, int]
+    computing: Mapping[str, tuple[int, str | None]]
     battery: int | None
     workers: int
 
@@ -105,10 +106,16 @@ def read_profile(
         instruction=energy(entry["instruction"]) * scale if "instruction" in entry else None,
         instruction_time=instruction_time,
         radio=None if radio is None else _radio(radio, bits, scale),
-        computing={kind: duration(time) for kind, time in entry.get("computing", {}).items()},
+        computing={kind: _time(each) for kind, each in entry.get("computing", {}).items()},
         battery=energy(entry["battery"]) * scale if "battery" in entry else None,
         workers=workers,
     )
+
+
+def _time(written: str | Mapping[str, str]) -> tuple[int, str | None]:
+    if isinstance(written, str):
+        return duration(written), None
+    return duration(written["time"]), written["if"]
 
 
 def _radio(keys: Mapping[str, str], bits: int | None, scale: int) -> Radio:

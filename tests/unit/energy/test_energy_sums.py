@@ -277,3 +277,27 @@ def test_energy_changes_no_digest():
     plain = play(world(nodes, links))
     counted = play(world(nodes, links, extensions={"energy": {"meter": entry, "hub": entry}}))
     assert counted.digest == plain.digest
+
+
+def test_computing_of_those_who_do_not_tell_may_depend_on_the_payload(tmp_path):
+    """Of 9 images, 5 carry an answer of the device's own."""
+
+    def meter(node):
+        for number in range(9):
+            yield node.sleep("100ms")
+            node.send("hub", "image", {"n": number} | ({"label": 3} if number % 2 == 0 else {}))
+
+    scenario = world(
+        {"meter": meter, "hub": None},
+        [both("meter", "hub")],
+        extensions={
+            "energy": {
+                "meter": {
+                    "active": "10mW",
+                    "computing": {"image": {"time": "40ms", "if": "label"}},
+                }
+            }
+        },
+    )
+    rows = parts(tmp_path, scenario)
+    assert {row[2]: row[4] for row in rows} == {"idle": 800 * MS, "active": 200 * MS}

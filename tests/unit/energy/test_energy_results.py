@@ -1,0 +1,118 @@
+"""What a run tells of energy: totals by node, what things cost, a section of the summary."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+from worlds import S, both, play, world
+
+from simcore import open_run
+from simcore.extensions import energy
+from simcore.results.energy import Costs, costs, node_energies
+from simcore.results.summary import print_summary
+
+METER = {
+    "idle": "1mW",
+    "active": "11mW",
+    "states": {"camera": "101mW"},
+    "radio": {"tx": "62.5mW", "rx": "31.25mW", "rate": "250kbit/s", "overhead": "10B"},
+    "battery": "20mJ",
+}
+
+
+class Gateway:
+    def on_message(self, ctx, msg):
+        ctx.compute("10ms")
+        ctx.reply(msg, "answer", 1, size=40)
+
+
+def meter(node):
+    energy.enter(node, "camera", "100ms")
+    yield node.sleep("100ms")
+    energy.enter(node, "active", "100ms")
+    yield node.sleep("100ms")
+    node.send("gateway", "image", 1, size=90)
+
+
+@pytest.fixture
+def run(tmp_path):
+    scenario = world(
+        {"meter": {"does": meter, "count": 2}, "gateway": Gateway, "other": None},
+        [both("meter", "gateway")],
+        faults=[{"at": "5s", "for": "1s", "node": "meter-1", "crash": True}],
+        extensions={"energy": {"meter": METER, "gateway": {"idle": "1W", "active": "2W"}}},
+        lasts="8s",
+    )
+    play(scenario, out=tmp_path / "run")
+    with open_run(tmp_path / "run") as run:
+        yield run
+
+
+def test_what_things_cost(run):
+    found = costs(run.connection)
+    assert list(found) == ["meter-0", "meter-1", "gateway"]
+    assert found["meter-1"] == Costs(1e-3, 11e-3, None, 2e-6, 1e-6, 10, 0.02)
+    assert found["gateway"] == Costs(1, 2, None, 0, 0, 0, None)
+
+
+def test_totals_of_nodes(run):
+    found = node_energies(run.connection)
+    one, two, gateway = (found[name] for name in ("meter-0", "meter-1", "gateway"))
+    assert one.parts == pytest.approx(
+        {"idle": 7.8e-3, "active": 1.1e-3, "camera": 10.1e-3, "tx": 200e-6, "rx": 50e-6}
+    )
+    assert (one.total, one.left, one.charge) == pytest.approx((19.25e-3, 0.75e-3, 0.0375))
+    assert (one.lived, one.sent, one.received) == (8 * S, 100, 50)
+    assert one.power == pytest.approx(19.25e-3 / 8)
+    assert one.computing == pytest.approx(1e-3)
+    assert gateway.left is None and gateway.charge is None
+    assert gateway.parts == pytest.approx({"idle": 7.98, "active": 0.04})
+    assert gateway.computing == pytest.approx(0.02)
+    # The second starts again after a second, and its battery ends with its second camera.
+    assert two.left == 0
+    assert two.total == pytest.approx(0.02, abs=2e-10)
+
+
+def test_a_table_for_people(run):
+    assert list(run.energy().columns) == [
+        "node", "life", "part", "joule", "ns", "bytes", "instructions",
+    ]  # fmt: skip
+    target = io.StringIO()
+    print_summary(run, Console(file=target, width=120))
+    lines = [" ".join(line.split()) for line in target.getvalue().splitlines()]
+    at = lines.index("Energy")
+    assert lines[at + 1 : at + 4] == [
+        "nodes each mean power idle active own states radio battery left",
+        "meter (2) 19.6 mJ 3.011 mW 32.1 % 5.6 % 61 % 1.3 % 0 %",
+        "gateway 8.02 J 1.002 W 99.5 % 0.5 % 0 % 0 % -",
+    ]
+
+
+def test_a_run_without_energy(tmp_path):
+    play(world({"meter": None}), out=tmp_path / "run")
+    with open_run(tmp_path / "run") as run:
+        assert costs(run.connection) == node_energies(run.connection) == {}
+        assert len(run.energy()) == 0
+
+
+def test_what_is_known_while_a_run_goes_on(tmp_path):
+    """A life that has ended can be read; the one that goes on cannot."""
+
+    def look(federation):
+        federation.env.run(until=7 * S)
+        federation.recorder.flush(7 * S)
+        with open_run(tmp_path / "run") as run:
+            seen.append((list(costs(run.connection)), list(node_energies(run.connection))))
+        federation.env.run(until=8 * S)
+
+    seen = []
+    scenario = world(
+        {"meter": {"does": None, "count": 2}},
+        faults=[{"at": "5s", "for": "1s", "node": "meter-1", "crash": True}],
+        extensions={"energy": {"meter": {"idle": "1mW"}}},
+        lasts="8s",
+    )
+    play(scenario, look, out=tmp_path / "run")
+    assert seen == [(["meter-0", "meter-1"], ["meter-1"])]
