@@ -24,6 +24,7 @@ from simcore.federation import Federation
 from simcore.housekeeping import Housekeeper
 from simcore.message import Fate, Message
 from simcore.pacing import run_paced
+from simcore.results.inferences import deadline_of
 from simcore.results.junit import write_junit
 from simcore.results.metrics import Metrics
 from simcore.results.store import open_run
@@ -196,7 +197,7 @@ def _judge(scenario: Scenario, out: Path) -> tuple[expect.Outcome, ...]:
     if not scenario.expect:
         return ()
     with open_run(out) as run:
-        metrics = Metrics(run.connection)
+        metrics = Metrics(run.connection, deadline_of(run.manifest))
         outcomes = tuple(expect.evaluate(expect.parse(text), metrics) for text in scenario.expect)
         write_junit(
             out / "junit.xml", outcomes, name=scenario.name, wall_s=run.manifest["times"]["wall_s"]

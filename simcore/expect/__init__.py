@@ -16,9 +16,15 @@ Grammar (EBNF; spaces are free between tokens)::
     count       = ( "sent" | "delivered" | "in_flight" ) , [ "." , name ]
                 | "lost" , [ "." , reason ] , [ "." , name ] ;
     reason      = "loss" | "queue_full" | "link_down" | "node_down" ;
-    value       = function , "(" , series , ")" ;
+    value       = function , "(" , series , ")"
+                | ratio , "(" , "inference" , [ "." , place ] , ")" ;
     function    = "p50" | "p90" | "p95" | "p99" | "mean" | "min" | "max" | "count" | "sum" ;
-    series      = part , [ "." , name ] | "record" , "." , name ;
+    series      = part , [ "." , name ] | "record" , "." , name
+                | "inference" , "." , measure , [ "." , place ] ;
+    ratio       = "accuracy" | "share" | "in_time" ;
+    measure     = "latency" | "sampling" | "radio" | "wan" | "lan" | "queueing" | "computing"
+                | "other" | "size" | "uplink" | "downlink" | "energy" | "confidence" ;
+    place       = "device" | "edge" | "cloud" ;
     part        = "latency" | "network" | "queueing" | "computing" | "end_to_end" ;
     name        = identifier | '"' , { character | "\\" , any character } , '"' ;
     character   = any character but '"' and "\\" ;
@@ -33,6 +39,11 @@ measurement; one that is no identifier, or is spelt like a reason, is written in
 percentages as shares; a measurement has no known unit and compares with anything, so what a
 model records in ns may be compared with `10ms`. Percentiles are those of
 `simcore.results.metrics`. Latencies exist for delivered messages only.
+
+Measures of an inference are those of `simcore.results.inferences`, over the inferences that have an
+answer; energies are in J. `accuracy` is the share of right answers among those that could be
+judged; `share` that of a place, and `in_time` that of answers within the deadline, among all
+inferences.
 """
 
 from simcore.expect.evaluate import Figures, Outcome, evaluate

@@ -17,15 +17,18 @@ from simcore.expect.tree import (
     COMPARISONS,
     PLAIN,
     RATE,
+    RATIOS,
     SIZE,
     TIME,
     Count,
     Dimension,
     Expectation,
+    Inferred,
     Literal,
     Negative,
     Node,
     Operation,
+    Term,
     Value,
 )
 
@@ -54,6 +57,9 @@ class Figures(Protocol):
 
     def record_count(self, name: str) -> int:
         """How many values were recorded under a name, texts included."""
+
+    def inferences(self, measure: str, *, place: str | None = None) -> NDArray[Any] | None:
+        """A measure of inferences, or a truth value of `RATIOS`; None if the run has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,7 @@ def _explain(
     expectation: Expectation,
     left: float,
     right: float,
-    values: dict[Count | Value, float],
+    values: dict[Term, float],
     passed: bool,
 ) -> str:
     def shown(node: Node, value: float) -> str:
@@ -116,7 +122,9 @@ def _explain(
     return f"{sides} ({', '.join(inner)})" if inner else sides
 
 
-def _term_dimension(term: Count | Value) -> Dimension:
+def _term_dimension(term: Term) -> Dimension:
+    if isinstance(term, Inferred):
+        return term.dimension
     if isinstance(term, Count) or term.function == "count":
         return PLAIN
     return None if term.series == "record" else TIME
@@ -132,7 +140,7 @@ def show(value: float, dimension: Dimension) -> str:
     ) + unit
 
 
-def _number(node: Node, values: dict[Count | Value, float]) -> float:
+def _number(node: Node, values: dict[Term, float]) -> float:
     try:
         value = _compute(node, values)
         finite = math.isfinite(value)
@@ -143,7 +151,7 @@ def _number(node: Node, values: dict[Count | Value, float]) -> float:
     return value
 
 
-def _compute(node: Node, values: dict[Count | Value, float]) -> float:
+def _compute(node: Node, values: dict[Term, float]) -> float:
     if isinstance(node, Literal):
         return node.value
     if isinstance(node, Negative):
@@ -162,7 +170,9 @@ def _compute(node: Node, values: dict[Count | Value, float]) -> float:
     return left / right
 
 
-def _term(term: Count | Value, figures: Figures) -> float:
+def _term(term: Term, figures: Figures) -> float:
+    if isinstance(term, Inferred):
+        return _inferred(term, figures)
     if isinstance(term, Count):
         _check_seen(term.kind, figures.kinds(), "message of kind")
         return figures.count(term.what, reason=term.reason, kind=term.kind)
@@ -178,6 +188,27 @@ def _term(term: Count | Value, figures: Figures) -> float:
     return _statistic(term, figures.series(term.series, kind=term.name))
 
 
+_LACKS = {
+    "right": "no answer can be judged: the scenario's placement has no 'truth', or nothing came",
+    "in_time": "the scenario's placement has no 'deadline'",
+    "energy": "the run counts no energy",
+}
+
+
+def _inferred(term: Inferred, figures: Figures) -> float:
+    everything = figures.inferences("placed")
+    if everything is None or len(everything) == 0:
+        raise _Undefined(f"{term}: no inference occurred")
+    values = figures.inferences(term.measure, place=term.place)
+    if values is None:
+        raise _Undefined(f"{term}: {_LACKS[term.measure]}")
+    if len(values) == 0 and term.function != "count":
+        where = f" at the {term.place}" if term.place else ""
+        raise _Undefined(f"{term}: no inference was answered{where}")
+    function = "mean" if term.function in RATIOS else term.function
+    return _of(function, values)
+
+
 def _check_seen(name: str | None, seen: Sequence[str], what: str) -> None:
     if name is None or name in seen:
         return
@@ -188,14 +219,18 @@ def _check_seen(name: str | None, seen: Sequence[str], what: str) -> None:
 
 
 def _statistic(term: Value, series: NDArray[Any]) -> float:
-    import numpy as np  # kept out of `validate`, which only parses
-
-    if term.function == "count":
-        return len(series)
-    if len(series) == 0:
+    if len(series) == 0 and term.function != "count":
         of_kind = f" of kind {term.name!r}" if term.name else ""
         raise _Undefined(f"{term}: no message{of_kind} was delivered")
-    if term.function.startswith("p"):
-        return float(np.percentile(series, int(term.function[1:])))
-    value = getattr(np, term.function)(series).item()
+    return _of(term.function, series)
+
+
+def _of(function: str, series: NDArray[Any]) -> float:
+    import numpy as np  # kept out of `validate`, which only parses
+
+    if function == "count":
+        return len(series)
+    if function.startswith("p"):
+        return float(np.percentile(series, int(function[1:])))
+    value = getattr(np, function)(series).item()
     return float(value) if isinstance(value, float) else int(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from simcore import units
@@ -18,8 +18,11 @@ from simcore.expect.tree import (
     COMPARISONS,
     COUNTS,
     FUNCTIONS,
+    MEASURES,
+    PLACES,
     PLAIN,
     RATE,
+    RATIOS,
     REASONS,
     SERIES,
     SIZE,
@@ -27,6 +30,7 @@ from simcore.expect.tree import (
     Count,
     Dimension,
     Expectation,
+    Inferred,
     Literal,
     Negative,
     Node,
@@ -39,6 +43,8 @@ MAX_OPERATORS = 64
 """Most operators and parentheses in one expectation: keeps the tree far from Python's
 recursion limit, and nobody can read more."""
 
+_SERIES = (*SERIES, "record", "inference")
+_WORDS = (*COUNTS, *FUNCTIONS, *RATIOS, *SERIES)
 _DIMENSION_NAMES = {PLAIN: "a plain number", TIME: "a duration", SIZE: "a size", RATE: "a rate"}
 
 _UNITS: dict[str, tuple[Dimension, Callable[[str], int]]] = {
@@ -216,15 +222,17 @@ class _Parser:
         word = token.text
         if word in FUNCTIONS:
             return self.value(token)
+        if word in RATIOS:
+            return self.ratio(word)
         if word in COUNTS:
             return self.count(word), PLAIN
-        if word in (*SERIES, "record"):
-            example = word if word != "record" else "record.NAME"
+        if word in (*SERIES, "record", "inference"):
+            example = {"record": "record.NAME", "inference": "inference.latency"}.get(word, word)
             raise ExpectationError(
                 token.column,
                 f"{word!r} is a series: say which statistic, for example p95({example})",
             )
-        raise ExpectationError(token.column, _unknown(word, "word", (*COUNTS, *FUNCTIONS, *SERIES)))
+        raise ExpectationError(token.column, _unknown(word, "word", _WORDS))
 
     def count(self, what: str) -> Count:
         reason = kind = None
@@ -240,14 +248,18 @@ class _Parser:
         self.need_symbol("(", f"after the function {function.text!r}")
         token = self.token
         if token.type != "word":
-            raise self.unexpected(f"a series ({', '.join(SERIES)} or record.NAME)")
+            raise self.unexpected(
+                f"a series ({', '.join(SERIES)}, record.NAME or inference.MEASURE)"
+            )
         series, name = self.take().text, None
         if series in COUNTS:
             raise ExpectationError(
                 token.column, f"{series!r} is a count already: leave {function.text}() out"
             )
+        if series == "inference":
+            return self.inferred(function.text)
         if series not in (*SERIES, "record"):
-            raise ExpectationError(token.column, _unknown(series, "series", (*SERIES, "record")))
+            raise ExpectationError(token.column, _unknown(series, "series", _SERIES))
         if self.take_symbol("."):
             name = self.name(
                 "the name of a measurement" if series == "record" else "a kind of message"
@@ -257,6 +269,37 @@ class _Parser:
         self.need_symbol(")", "to close the parenthesis")
         known = None if series == "record" else TIME
         return Value(function.text, series, name), PLAIN if function.text == "count" else known
+
+    def inferred(self, function: str) -> _Parsed:
+        """What stands behind `inference` in a statistic."""
+        if not self.take_symbol("."):
+            raise self.unexpected("'.' and a measure, as in inference.latency")
+        measure = self.one_of(MEASURES, "measure of an inference")
+        place = self.one_of(PLACES, "place") if self.take_symbol(".") else None
+        self.need_symbol(")", "to close the parenthesis")
+        found = Inferred(function, measure, place)
+        return found, found.dimension
+
+    def ratio(self, function: str) -> _Parsed:
+        self.need_symbol("(", f"after the function {function!r}")
+        token = self.take()
+        if token.text != "inference":
+            raise ExpectationError(
+                token.column, f"{function!r} is of inferences: write {function}(inference)"
+            )
+        place = self.one_of(PLACES, "place") if self.take_symbol(".") else None
+        if function == "share" and place is None:
+            raise self.unexpected("'.' and a place, as in share(inference.edge)")
+        self.need_symbol(")", "to close the parenthesis")
+        return Inferred(function, RATIOS[function], place), PLAIN
+
+    def one_of(self, words: Sequence[str], what: str) -> str:
+        token = self.token
+        if token.type != "word":
+            raise self.unexpected(f"a {what} ({', '.join(words)})")
+        if token.text not in words:
+            raise ExpectationError(token.column, _unknown(token.text, what, words))
+        return self.take().text
 
     def name(self, what: str) -> str:
         if self.token.type == "word":

@@ -10,6 +10,13 @@ COUNTS = ("sent", "delivered", "lost", "in_flight")
 REASONS = ("loss", "queue_full", "link_down", "node_down")
 SERIES = ("latency", "network", "queueing", "computing", "end_to_end")
 FUNCTIONS = ("p50", "p90", "p95", "p99", "mean", "min", "max", "count", "sum")
+RATIOS = {"accuracy": "right", "share": "placed", "in_time": "in_time"}
+"""Functions of inferences, and the truth values whose mean each is."""
+MEASURES = (
+    "latency", "sampling", "radio", "wan", "lan", "queueing", "computing", "other",
+    "size", "uplink", "downlink", "energy", "confidence",
+)  # fmt: skip
+PLACES = ("device", "edge", "cloud")
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<=": lambda a, b: a <= b,
     ">=": lambda a, b: a >= b,
@@ -70,6 +77,29 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
+class Inferred:
+    """A statistic of a measure of inferences, or one of `RATIOS`; of all places or of one."""
+
+    function: str
+    measure: str
+    place: str | None = None
+
+    def __str__(self) -> str:
+        measure = "" if self.function in RATIOS else f".{self.measure}"
+        place = "" if self.place is None else f".{self.place}"
+        return f"{self.function}(inference{measure}{place})"
+
+    @property
+    def dimension(self) -> Dimension:
+        """Of its value; that of an energy (J) is not known here."""
+        if self.function in (*RATIOS, "count") or self.measure == "confidence":
+            return PLAIN
+        if self.measure == "energy":
+            return None
+        return SIZE if self.measure in ("size", "uplink", "downlink") else TIME
+
+
+@dataclass(frozen=True, slots=True)
 class Negative:
     """A value with its sign changed."""
 
@@ -92,7 +122,8 @@ class Operation:
         return f"{_wrap(self.left, level)} {self.operator} {_wrap(self.right, level + 1)}"
 
 
-Node = Literal | Count | Value | Negative | Operation
+Term = Count | Value | Inferred
+Node = Literal | Term | Negative | Operation
 
 
 def _level(node: Node) -> int:
@@ -126,12 +157,12 @@ class Expectation:
     def __str__(self) -> str:
         return f"{self.left} {self.comparison} {self.right}"
 
-    def terms(self) -> tuple[Count | Value, ...]:
+    def terms(self) -> tuple[Term, ...]:
         """What it asks of the run, each once, in order of appearance."""
         return tuple(dict.fromkeys([*_terms(self.left), *_terms(self.right)]))
 
 
-def _terms(node: Node) -> Iterator[Count | Value]:
+def _terms(node: Node) -> Iterator[Term]:
     if isinstance(node, Operation):
         yield from _terms(node.left)
         yield from _terms(node.right)

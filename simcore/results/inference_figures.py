@@ -17,8 +17,9 @@ import numpy as np
 from simcore.results import drawing, show
 from simcore.results.drawing import Chart
 from simcore.results.figures import draw_cdf
-from simcore.results.inferences import PARTS, Confusion
+from simcore.results.inferences import Confusion
 from simcore.results.metrics import Ints
+from simcore.results.split import PARTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

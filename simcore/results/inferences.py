@@ -2,20 +2,7 @@
 
 An *inference* is one image of one device. Its latency runs from the instant at which the picture
 was taken to the one at which the device had its final answer, and is split into `PARTS`, which add
-up to it exactly:
-
-| part | time |
-|---|---|
-| sampling | from the picture to the device's message, but for what the device computed |
-| radio | in transmission and propagation, of messages with an end on a device |
-| wan | the same, of other messages with an end in the cloud |
-| lan | the same, of all other messages |
-| queueing | in the queues of links, and waiting for a worker of a service |
-| computing | of device, dispatcher and models, as they declare it |
-| other | the rest: waits of protocols, such as MQTT's for a segment that is sent again |
-
-An inference that the device has kept crossed nothing, so it has sampling, computing and queueing
-only.
+up to it exactly; `simcore.results.split` says what each is.
 """
 
 from __future__ import annotations
@@ -30,15 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.results.chains import LAN, RADIO, WAN, Ints, Messages
+from simcore.results.chains import Ints, Messages
 from simcore.results.metrics import Spread, spread
+from simcore.results.split import COSTS, PARTS, split
 from simcore.results.statistics import wilson_interval
 from simcore.results.store import snapshot
 from simcore.results.tables import has_rows
 from simcore.units import duration
 
 PLACES = ("device", "edge", "cloud")
-PARTS = ("sampling", "radio", "wan", "lan", "queueing", "computing", "other")
 NONE = -1
 """Of a time or a truth value: there is none."""
 
@@ -138,10 +125,10 @@ def load(connection: sqlite3.Connection, *, chosen: bool = False) -> Inferences:
         query = _SELECT.format(_CHOSEN if chosen else "")
         rows = np.fromiter(connection.execute(query) if there else (), dtype=_ROW)
         if there:
-            parts, costs = _walked(rows, Messages(connection, chosen=chosen), _shown(connection))
+            parts, costs = split(rows, Messages(connection, chosen=chosen), connection)
         else:
             nothing = np.zeros(0, dtype=np.int64)
-            parts, costs = dict.fromkeys(PARTS, nothing), dict.fromkeys(_COSTS, nothing)
+            parts, costs = dict.fromkeys(PARTS, nothing), dict.fromkeys(COSTS, nothing)
     return Inferences(
         nodes=tuple(names),
         **{column: rows[column].copy() for column in _KEPT},
@@ -157,7 +144,7 @@ def rows(connection: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
     """What the table `inferences` has beyond the database: parts and costs, None without them."""
     found = load(connection)
     columns = [np.ma.array(found.parts[part], mask=~found.answered) for part in PARTS]
-    columns += [getattr(found, cost) for cost in _COSTS]
+    columns += [getattr(found, cost) for cost in COSTS]
     energy = found.energy
     for begin in range(0, len(found), _CHUNK):
         some = slice(begin, begin + _CHUNK)
@@ -167,77 +154,6 @@ def rows(connection: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
 
 _CHUNK = 50_000
 _KEPT = ("node", "n", "sampled", "sent", "ended", "place", "right", "own_right", "confidence")
-_COSTS = ("messages", "size", "uplink", "downlink")
-
-
-def _shown(connection: sqlite3.Connection) -> NDArray[np.void]:
-    """The messages in which devices acknowledge an answer."""
-    rows = connection.execute(
-        "SELECT source, number FROM message WHERE kind IN (SELECT id FROM kind WHERE name = ?)",
-        (SHOWN,),
-    )
-    return np.fromiter(rows, dtype=np.dtype([("source", "i8"), ("number", "i8")]))
-
-
-SHOWN = "shown"
-"""Kind of the message with which a device says that it has acted on an answer."""
-
-
-def _walked(
-    rows: NDArray[np.void], messages: Messages, shown: NDArray[np.void]
-) -> tuple[dict[str, Ints], dict[str, Ints]]:
-    """Parts of the latencies and costs, from the messages of each inference."""
-    request = messages.place(rows["node"].astype(np.int64), rows["request"])
-    answer = messages.place(rows["answer_source"], rows["answer_number"])
-    answered = rows["ended"] != NONE
-    latency = np.where(answered, rows["ended"] - rows["sampled"], 0)
-    parts = {part: np.zeros(len(rows), dtype=np.int64) for part in PARTS}
-    costs = {cost: np.zeros(len(rows), dtype=np.int64) for cost in _COSTS}
-    network = messages.network
-    for chains, places in messages.walk(answer, request):
-        for part, medium in (("radio", RADIO), ("wan", WAN), ("lan", LAN)):
-            parts[part][chains] += np.where(messages.medium[places] == medium, network[places], 0)
-        parts["queueing"][chains] += messages.queued[places]
-        # What lies before the request is told below.
-        after = places != request[chains]
-        later, caused = chains[after], places[after]
-        parts["queueing"][later] += messages.waited[caused]
-        parts["computing"][later] += messages.computed[caused]
-        costs["messages"][later] += 1
-        costs["size"][later] += messages.size[caused]
-    # Before the device sends, it takes the picture, and perhaps computes.
-    before = np.where(answered, rows["sent"] - rows["sampled"], 0)
-    computed, waited = (
-        np.where(answered, np.minimum(column[request], before), 0)
-        for column in (messages.computed, messages.waited)
-    )
-    waited = np.minimum(waited, before - computed)
-    parts["computing"] += computed
-    parts["queueing"] += waited
-    parts["sampling"] += before - computed - waited
-    parts["other"] += latency
-    for part in PARTS[:-1]:
-        parts["other"] -= parts[part]
-    costs["messages"] += request > 0
-    costs["size"] += messages.size[request]
-    costs["uplink"] += messages.size[request]
-    costs["downlink"] += messages.size[answer]
-    _acknowledged(costs, answer, messages, shown)
-    return parts, costs
-
-
-def _acknowledged(
-    costs: dict[str, Ints], answer: Ints, messages: Messages, shown: NDArray[np.void]
-) -> None:
-    """Add the messages with which devices say that they have acted on an answer."""
-    acknowledgement = np.zeros(len(messages.sent), dtype=np.int64)
-    place = messages.place(shown["source"], shown["number"])
-    acknowledgement[messages.cause[place]] = place
-    acknowledgement[0] = 0
-    place = acknowledgement[answer]
-    costs["messages"] += place > 0
-    costs["size"] += messages.size[place]
-    costs["uplink"] += messages.size[place]
 
 
 # --- in a handful of numbers ---
@@ -320,7 +236,7 @@ def _figures(
     answered = chosen & inferences.answered
     latency = inferences.latency[answered]
     judged = inferences.right[answered]
-    means = {cost: float(getattr(inferences, cost)[chosen].mean()) for cost in _COSTS}
+    means = {cost: float(getattr(inferences, cost)[chosen].mean()) for cost in COSTS}
     return PlaceFigures(
         place=place,
         n=n,
@@ -337,6 +253,39 @@ def _figures(
         energy=None if inferences.energy is None else float(inferences.energy[chosen].mean()),
         **means,
     )
+
+
+def measured(
+    inferences: Inferences, measure: str, *, place: str | None = None, deadline: int | None = None
+) -> NDArray[Any] | None:
+    """A measure of those inferences that have an answer, of one place or of all.
+
+    Args:
+        inferences: of one run.
+        measure: `latency`, one of `PARTS` (ns), `size`, `uplink`, `downlink` (bytes), `energy` (J),
+            `confidence`; `right` of those that can be judged; of all of them, answered or not,
+            `placed` (at the place) and, of the place, `in_time`.
+        place: one of `PLACES`; None for all.
+        deadline: what counts as late, ns.
+
+    Returns:
+        None if nothing is known of it: no truth, no deadline, no energy.
+    """
+    of_place = inferences.place == PLACES.index(place) if place else inferences.place >= NONE
+    answered = inferences.answered & of_place
+    if measure == "placed":
+        return of_place
+    if measure == "in_time":
+        if deadline is None:
+            return None
+        return (inferences.answered & (inferences.latency <= deadline))[of_place]
+    if measure == "right":
+        known = (inferences.right != NONE) & answered
+        return inferences.right[known] if known.any() else None
+    if measure in PARTS:
+        return inferences.parts[measure][answered]
+    values: NDArray[Any] | None = getattr(inferences, measure)
+    return None if values is None else values[answered]
 
 
 @dataclass(frozen=True, slots=True)

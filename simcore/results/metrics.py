@@ -19,13 +19,16 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simcore.results.statistics import Measurement, measurements
 from simcore.results.store import snapshot
+
+if TYPE_CHECKING:
+    from simcore.results.inferences import Inferences
 
 DELIVERED, IN_FLIGHT = 0, 1
 PARTS = ("latency", "network", "queueing", "computing", "end_to_end")
@@ -130,10 +133,12 @@ class Metrics:
     Args:
         connection: the run's database, as `Run.connection`. A run that is being written is
             read once, in one consistent state.
+        deadline: from when on an inference is late, ns; None if the scenario does not say.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, deadline: int | None = None) -> None:
         self._connection = connection
+        self.deadline = deadline
         with snapshot(connection):
             read = connection.execute
             self._nodes = read("SELECT id, name, grp, tier, implementation FROM node").fetchall()
@@ -185,6 +190,30 @@ class Metrics:
     def record_count(self, name: str) -> int:
         """How many values were recorded under a name, texts included."""
         return next((m.n for m in self.measurements if m.name == name), 0)
+
+    def inferences(self, measure: str, *, place: str | None = None) -> NDArray[Any] | None:
+        """A measure of each inference, of one place or of all, for those with an answer.
+
+        Args:
+            measure: one of `simcore.expect.tree.MEASURES`; times in ns, sizes in bytes, energies
+                in J. Or a truth value: `right` of those that can be judged, `placed` (at the
+                place) or `in_time` of all.
+            place: device, edge or cloud.
+
+        Returns:
+            None if the run cannot tell: no truth, no deadline, no energy.
+        """
+        from simcore.results.inferences import measured  # which needs this module
+
+        found: NDArray[Any] | None
+        found = measured(self._inferred, measure, place=place, deadline=self.deadline)
+        return found
+
+    @cached_property
+    def _inferred(self) -> Inferences:
+        from simcore.results.inferences import load
+
+        return load(self._connection)
 
     def _of_kind(self, kind: str | None) -> NDArray[np.bool_]:
         if kind is None:

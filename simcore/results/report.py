@@ -13,6 +13,7 @@ from simcore.expect import ExpectationError, Outcome, evaluate, parse
 from simcore.results import page, report_inferences, show
 from simcore.results.faults import spans
 from simcore.results.figures import of_messages
+from simcore.results.inferences import deadline_of
 from simcore.results.judged import Judged, judge
 from simcore.results.metrics import Metrics, NodeFigures, Spread
 from simcore.results.node_timeline import moments
@@ -47,7 +48,8 @@ def content(
         node: whose timeline is shown if the run has inferences; None: one that is chosen.
         between: from when to when, ns; None: a stretch that is chosen.
     """
-    manifest, figures, judged = run.manifest, Metrics(run.connection), judge(run)
+    manifest, judged = run.manifest, judge(run)
+    figures = Metrics(run.connection, deadline_of(manifest))
     scenario = yaml.safe_dump(manifest.get("resolved") or {}, sort_keys=False, allow_unicode=True)
     return Content(
         name=show.scenario_name(manifest),

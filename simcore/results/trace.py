@@ -290,13 +290,11 @@ def _inferences(connection: sqlite3.Connection) -> tuple[TracedInference, ...]:
         """
     ).fetchall()
     parts = load(connection, chosen=True).parts if rows else {}
-    return tuple(
-        TracedInference(
-            *row,
-            split={} if row[4] is None else {part: int(ns[place]) for part, ns in parts.items()},
-        )
-        for place, row in enumerate(rows)
-    )
+    found = []
+    for place, row in enumerate(rows):
+        split = {} if row[4] is None else {part: int(ns[place]) for part, ns in parts.items()}
+        found.append(TracedInference(*(*row, split)))
+    return tuple(found)
 
 
 def _choose(connection: sqlite3.Connection, keys: Iterable[_Key]) -> None:

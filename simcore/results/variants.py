@@ -21,9 +21,10 @@ from simcore.experiments.statistics import Estimate, estimate, student_t
 from simcore.results import show
 from simcore.results.compare import flatten
 from simcore.results.inference_figures import Point
-from simcore.results.inferences import PARTS, Confusion, PlaceFigures, pareto
+from simcore.results.inferences import Confusion, PlaceFigures, pareto
 from simcore.results.judged import Judged, judge
 from simcore.results.metrics import Ints
+from simcore.results.split import PARTS
 from simcore.results.store import MANIFEST, open_run
 
 MOST_KEYS = 4
