@@ -31,17 +31,18 @@ Grammar (EBNF; spaces are free between tokens)::
     number      = digits , [ "." , digits ] , [ ( "e" | "E" ) , [ "+" | "-" ] , digits ] ;
     unit        = "ns" | "us" | "ms" | "s" | "min" | "h" | "d"
                 | "B" | "kB" | "MB" | "GB" | "KiB" | "MiB" | "GiB"
-                | "bit/s" | "kbit/s" | "Mbit/s" | "Gbit/s" ;
+                | "bit/s" | "kbit/s" | "Mbit/s" | "Gbit/s"
+                | "aJ" | "pJ" | "nJ" | "uJ" | "mJ" | "J" | "kJ" | "mWh" | "Wh" | "kWh" ;
 
 A `name` behind a count or a latency is a kind of message, behind `record` the name of a
 measurement; one that is no identifier, or is spelt like a reason, is written in quotes:
-`latency."my kind"`, `lost."loss"`. Durations count in ns, sizes in bytes, rates in bit/s and
-percentages as shares; a measurement has no known unit and compares with anything, so what a
-model records in ns may be compared with `10ms`. Percentiles are those of
+`latency."my kind"`, `lost."loss"`. Durations count in ns, sizes in bytes, rates in bit/s, energies
+in J and percentages as shares; a measurement has no known unit and compares with anything, so what
+a model records in ns may be compared with `10ms`. Percentiles are those of
 `simcore.results.metrics`. Latencies exist for delivered messages only.
 
 Measures of an inference are those of `simcore.results.inferences`, over the inferences that have an
-answer; energies are in J. `accuracy` is the share of right answers among those that could be
+answer. `accuracy` is the share of right answers among those that could be
 judged; `share` that of a place, and `in_time` that of answers within the deadline, among all
 inferences.
 """

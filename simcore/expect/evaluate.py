@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from simcore import units
 from simcore.expect.tree import (
     COMPARISONS,
+    ENERGY,
     PLAIN,
     RATE,
     RATIOS,
@@ -134,6 +135,8 @@ def show(value: float, dimension: Dimension) -> str:
     """A value for people, in the unit of its dimension."""
     if dimension == TIME:
         return units.show_duration(value, digits=6)
+    if dimension == ENERGY:
+        return units.show_si(value, "J", digits=6)
     unit = {SIZE: " B", RATE: " bit/s"}.get(dimension, "")
     return (
         f"{value:d}" if isinstance(value, int) and abs(value) < 10**18 else f"{value:.6g}"

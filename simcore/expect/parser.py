@@ -17,6 +17,7 @@ from simcore.errors import UnitError, UsageError
 from simcore.expect.tree import (
     COMPARISONS,
     COUNTS,
+    ENERGY,
     FUNCTIONS,
     MEASURES,
     PLACES,
@@ -45,12 +46,25 @@ recursion limit, and nobody can read more."""
 
 _SERIES = (*SERIES, "record", "inference")
 _WORDS = (*COUNTS, *FUNCTIONS, *RATIOS, *SERIES)
-_DIMENSION_NAMES = {PLAIN: "a plain number", TIME: "a duration", SIZE: "a size", RATE: "a rate"}
+_DIMENSION_NAMES = {
+    PLAIN: "a plain number",
+    TIME: "a duration",
+    SIZE: "a size",
+    RATE: "a rate",
+    ENERGY: "an energy",
+}
 
-_UNITS: dict[str, tuple[Dimension, Callable[[str], int]]] = {
+
+def _joule(text: str) -> float:
+    return units.energy(text) / 10**18
+
+
+_UNITS: dict[str, tuple[Dimension, Callable[[str], float]]] = {
     **dict.fromkeys(("ns", "us", "ms", "s", "min", "h", "d"), (TIME, units.duration)),
     **dict.fromkeys(("B", "kB", "MB", "GB", "KiB", "MiB", "GiB"), (SIZE, units.size)),
     **dict.fromkeys(("bit/s", "kbit/s", "Mbit/s", "Gbit/s"), (RATE, units.rate)),
+    **dict.fromkeys(("aJ", "pJ", "nJ", "uJ", "mJ", "J", "kJ"), (ENERGY, _joule)),
+    **dict.fromkeys(("mWh", "Wh", "kWh"), (ENERGY, _joule)),
 }
 
 
@@ -356,8 +370,8 @@ def _same(left: Dimension, right: Dimension, sign: _Token, joined: str) -> Dimen
 def _multiply(left: Dimension, right: Dimension, power: int) -> Dimension:
     if left is None or right is None:
         return None
-    a, b, c = (x + power * y for x, y in zip(left, right, strict=True))
-    return a, b, c
+    a, b, c, d = (x + power * y for x, y in zip(left, right, strict=True))
+    return a, b, c, d
 
 
 def parse(text: str) -> Expectation:

@@ -26,12 +26,13 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">": lambda a, b: a > b,
 }
 
-# A dimension is the exponents of (time, size, rate); None is unknown and goes with anything.
-Dimension = tuple[int, int, int] | None
-PLAIN: Dimension = (0, 0, 0)
-TIME: Dimension = (1, 0, 0)
-SIZE: Dimension = (0, 1, 0)
-RATE: Dimension = (0, 0, 1)
+# A dimension is the exponents of (time, size, rate, energy); None is unknown, goes with anything.
+Dimension = tuple[int, int, int, int] | None
+PLAIN: Dimension = (0, 0, 0, 0)
+TIME: Dimension = (1, 0, 0, 0)
+SIZE: Dimension = (0, 1, 0, 0)
+RATE: Dimension = (0, 0, 1, 0)
+ENERGY: Dimension = (0, 0, 0, 1)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
@@ -91,11 +92,11 @@ class Inferred:
 
     @property
     def dimension(self) -> Dimension:
-        """Of its value; that of an energy (J) is not known here."""
+        """Of its value."""
         if self.function in (*RATIOS, "count") or self.measure == "confidence":
             return PLAIN
         if self.measure == "energy":
-            return None
+            return ENERGY
         return SIZE if self.measure in ("size", "uplink", "downlink") else TIME
 
 

@@ -24,6 +24,7 @@ class Fake:
     counts: dict = field(default_factory=dict)
     latencies: dict = field(default_factory=dict)
     records: dict = field(default_factory=dict)
+    inferred: dict = field(default_factory=dict)
 
     def kinds(self):
         return sorted({kind for _, _, kind in self.counts if kind})
@@ -44,6 +45,10 @@ class Fake:
     def record_count(self, name):
         return len(self.records[name])
 
+    def inferences(self, measure, *, place=None):
+        values = self.inferred.get((measure, place))
+        return None if values is None else np.array(values)
+
 
 RUN = Fake(
     counts={
@@ -62,6 +67,19 @@ RUN = Fake(
         ("queueing", None): [0, 0, 3 * MS],
     },
     records={"temperature": [20.0, 22.0], "ok": [1, 1, 0, 1], "state": ["idle", "busy"]},
+    inferred={
+        ("placed", None): [True] * 5,
+        ("placed", "edge"): [False, True, True, False, False],
+        ("placed", "cloud"): [False] * 5,
+        ("right", None): [1, 1, 0, 1],
+        ("right", "edge"): [1, 0],
+        ("latency", None): [5 * MS, 24 * MS, 20 * MS, 126 * MS],
+        ("latency", "edge"): [24 * MS, 20 * MS],
+        ("latency", "cloud"): [],
+        ("uplink", None): [16, 72, 72, 84],
+        ("energy", None): [0.001, 0.002, 0.002, 0.003],
+        ("confidence", None): [0.9, 0.8],
+    },
 )
 
 
@@ -89,6 +107,16 @@ RUN = Fake(
         ("1 - 2 - 3 == -4", -4, -4, True),
         ("8 / 2 / 2 == 2", 2, 2, True),
         ("2 + 3 * 4 == 14", 14, 14, True),
+        ("accuracy(inference) >= 95%", 0.75, 0.95, False),
+        ("accuracy(inference.edge) == 0.5", 0.5, 0.5, True),
+        ("share(inference.edge) >= 40%", 0.4, 0.4, True),
+        ("share(inference.cloud) == 0", 0.0, 0, True),
+        ("p50(inference.latency) <= 22ms", 22 * MS, 22 * MS, True),
+        ("max(inference.latency.edge) < 25ms", 24 * MS, 25 * MS, True),
+        ("count(inference.latency.cloud) == 0", 0, 0, True),
+        ("mean(inference.uplink) <= 61B", 61, 61, True),
+        ("mean(inference.energy) <= 2mJ", 0.002, 0.002, True),
+        ("min(inference.confidence) > 0.5", 0.8, 0.5, True),
     ],
 )
 def test_values_by_hand(text, left, right, passed):
@@ -120,6 +148,10 @@ def test_explanation_names_every_figure_used():
         ("sent / in_flight > 1", ["division by zero", "in_flight is 0"]),
         ("1 / (sent - 10) > 1", ["division by zero"]),
         ("1e300 * 1e300 > 1", ["too large"]),
+        ("p95(inference.latency.cloud) < 1s", ["no inference was answered at the cloud"]),
+        ("in_time(inference) > 90%", ["no 'deadline'"]),
+        ("accuracy(inference.cloud) > 0", ["no 'truth'"]),
+        ("sum(inference.energy.edge) < 1J", ["counts no energy"]),
         (
             "999999999999999999 " * 0 + " * ".join(["999999999999999999"] * 40) + " / 3 > 1",
             ["too large"],
@@ -131,6 +163,17 @@ def test_what_a_run_lacks_fails_with_an_explanation(text, words):
     assert not outcome.passed
     for word in words:
         assert word in outcome.explanation
+
+
+def test_a_run_without_inferences():
+    for text in ("share(inference.edge) == 0", "count(inference.latency) == 0"):
+        outcome = evaluate(parse(text), Fake(inferred={("placed", None): []}))
+        assert not outcome.passed and "no inference occurred" in outcome.explanation
+
+
+def test_energies_are_shown_in_joule():
+    outcome = evaluate(parse("mean(inference.energy) <= 1500uJ"), RUN)
+    assert outcome.explanation == "mean(inference.energy) = 2 mJ is not <= 1500uJ"
 
 
 def test_nothing_delivered_counts_as_zero():
@@ -154,6 +197,15 @@ def test_nothing_delivered_counts_as_zero():
         ("mean(record) < 1", 12, ["name of a measurement"]),
         ("p99(sent) < 1", 5, ["count already"]),
         ("sent", 5, ["comparison", "the end"]),
+        ("inference < 1", 1, ["series", "p95(inference.latency)"]),
+        ("p95(inference) < 1s", 14, ["a measure, as in inference.latency"]),
+        ("p95(inference.latncy) < 1s", 15, ["did you mean 'latency'"]),
+        ("p95(inference.latency.egde) < 1s", 23, ["did you mean 'edge'"]),
+        ("p95(inference.latency) < 1", 24, ["a duration cannot be compared with a plain"]),
+        ("mean(inference.energy) < 1ms", 24, ["an energy cannot be compared with a duration"]),
+        ("accuracy(latency) > 0", 10, ["write accuracy(inference)"]),
+        ("share(inference) > 0", 16, ["share(inference.edge)"]),
+        ("acuracy(inference) > 0", 1, ["did you mean 'accuracy'"]),
         ("sent = 1", 6, ["did you mean =="]),
         ("sent => 1", 6, ["did you mean =="]),
         ("1 < sent < 3", 10, ["one comparison"]),
@@ -194,7 +246,8 @@ def test_reasons_are_the_fates_that_lose_a_message():
 def test_units_are_those_of_scenarios():
     for unit, (_, read) in parser._UNITS.items():
         assert read(f"2{unit}") == 2 * read(f"1{unit}")
-    assert set(units._TIME) | set(units._SIZE) | set(units._RATE) == set(parser._UNITS)
+    known = {*units._TIME, *units._SIZE, *units._RATE, *units._ENERGY}
+    assert known == set(parser._UNITS)
 
 
 # --- properties ---------------------------------------------------------------------------
@@ -212,7 +265,18 @@ recorded = st.builds(
     names,
 )
 plain = st.sampled_from(["1", "20", "0.5", "3%"]).map(lambda text: parse(f"{text} < 1").left)
-leaves = st.one_of(counts, recorded, plain)
+inferred = st.builds(
+    tree.Inferred,
+    st.sampled_from(tree.FUNCTIONS),
+    st.sampled_from(["confidence", "energy"]),
+    st.none() | st.sampled_from(tree.PLACES),
+).filter(lambda term: term.function == "count" or term.measure == "confidence")
+ratios = st.builds(
+    lambda function, place: tree.Inferred(function, tree.RATIOS[function], place),
+    st.sampled_from(sorted(tree.RATIOS)),
+    st.sampled_from(tree.PLACES),
+)
+leaves = st.one_of(counts, recorded, inferred, ratios, plain)
 trees = st.recursive(
     leaves,
     lambda inner: st.one_of(
@@ -246,6 +310,10 @@ fragments = st.sampled_from(
         ")",
         "latency",
         "record",
+        "inference",
+        "accuracy",
+        "energy",
+        "edge",
         '"',
         "\\",
         "<",

@@ -12,6 +12,7 @@ from by_hand import MS, write_database
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simcore.expect import evaluate, parse
 from simcore.results.export import export
 from simcore.results.inferences import (
     NONE,
@@ -21,6 +22,7 @@ from simcore.results.inferences import (
     pareto,
     summarise,
 )
+from simcore.results.metrics import Metrics
 from simcore.results.statistics import wilson_interval
 from simcore.results.store import open_run
 
@@ -174,6 +176,40 @@ def test_confusion(run):
 )
 def test_pareto(points, best):
     assert pareto(points) == best
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("accuracy(inference) == 50%", 0.5),
+        ("accuracy(inference.edge) == 1", 1),
+        ("share(inference.device) == 40%", 0.4),
+        ("in_time(inference) == 60%", 0.6),
+        ("in_time(inference.cloud) == 0", 0),
+        ("count(inference.latency) == 4", 4),
+        ("max(inference.latency) == 126ms", 126 * MS),
+        ("sum(inference.radio.edge) == 16ms", 16 * MS),
+        ("mean(inference.size.cloud) == 276B", 276),
+        ("max(inference.confidence) == 0.99", 0.99),
+    ],
+)
+def test_expected(run, text, left):
+    outcome = evaluate(parse(text), Metrics(run.connection, 24 * MS))
+    assert outcome.passed, outcome.explanation
+    assert outcome.left == pytest.approx(left)
+
+
+def test_expected_of_a_run_that_cannot_tell(run, make_run):
+    assert (
+        "deadline" in evaluate(parse("in_time(inference) > 0"), Metrics(run.connection)).explanation
+    )
+    assert (
+        "energy"
+        in evaluate(parse("max(inference.energy) > 0J"), Metrics(run.connection)).explanation
+    )
+    with open_run(make_run()) as other:
+        outcome = evaluate(parse("accuracy(inference) > 0"), Metrics(other.connection))
+    assert "no inference occurred" in outcome.explanation
 
 
 # --- all chains add up ---
