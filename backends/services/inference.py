@@ -199,7 +199,7 @@ class Inference(ABC):
     def _start(self, ctx: Context) -> None:
         self._config = config = ctx.config
         self._numpy = _import("numpy", self.name)
-        file = config["model"]
+        file = config.get("model", self.name)  # a service of a scenario may know its model
         for key, value in self.environment.items():
             os.environ.setdefault(key, value)
         own, kind = self.load(ctx, _import(self.library, self.name))
@@ -286,7 +286,7 @@ class Inference(ABC):
             outputs = self._numpy.asarray(self.run(values), dtype=self._numpy.float64).reshape(-1)
         except Exception as error:
             # What libraries say differs from version to version, so it stays out of the payload.
-            log.warning("%s: %s", self._config["model"], shown(error))
+            log.warning("%s: %s", self._config.get("model", self.name), shown(error))
             raise Unanswerable(f"the model failed with {type(error).__name__}") from error
         found: list[float] = outputs.tolist()
         if not all(map(math.isfinite, found)):
