@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from simcore.errors import UsageError
+from simcore.extensions import energy
 from simcore.units import duration
 
 from .rules import BadRule, Keeper, read_setup
@@ -126,6 +127,7 @@ class Device:
             self._ask(at, "rule", None)
         elif self._cost:
             node = self._node
+            energy.enter(node, "active", self._cost)
             node.at(node.now + self._cost, lambda: self._computed(at))
         else:
             self._computed(at)

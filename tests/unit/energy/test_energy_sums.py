@@ -11,7 +11,7 @@ import pytest
 from worlds import MS, both, play, world
 
 from simcore import open_run
-from simcore.extensions import energy
+from simcore.extensions import energy, placement
 
 
 def parts(tmp_path: Path, scenario, drive=None, name="run"):
@@ -301,3 +301,23 @@ def test_computing_of_those_who_do_not_tell_may_depend_on_the_payload(tmp_path):
     )
     rows = parts(tmp_path, scenario)
     assert {row[2]: row[4] for row in rows} == {"idle": 800 * MS, "active": 200 * MS}
+
+
+def test_a_device_that_computes_is_active_as_long(tmp_path):
+    """4 samples of 5 ms computing each."""
+
+    def meter(node):
+        yield from placement.device(node, [b"1"], lambda image: (1, 900), cost="5ms", to="hub")
+
+    def hub(node):
+        message = yield node.receive("boot")
+        node.reply(message, "setup", "rule local; period 100")
+        yield node.sleep("1h")
+
+    scenario = world(
+        {"meter": meter, "hub": hub},
+        [both("meter", "hub")],
+        lasts="410ms",
+        extensions={"energy": {"meter": {"active": "10mW"}}},
+    )
+    assert of(parts(tmp_path, scenario)) == {"idle": 0, "active": 0.0002}
