@@ -44,12 +44,12 @@ class Twin:
         self._n = self._index = 0
         self._quiet = False
 
-    def wake(self) -> None:
-        """What is due is done."""
+    def wake(self, now: int | None = None) -> None:
+        """What is due is done: in time, or at `now` (ns)."""
         if self.keeper is None:
             self.said.append(BOOT)
         else:
-            self._sample(self.keeper, self.next)
+            self._sample(self.keeper, self.next if now is None else now)
         self.next += self._period
 
     def _sample(self, keeper: Keeper, now: int) -> None:

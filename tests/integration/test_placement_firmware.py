@@ -4,7 +4,8 @@ meter (x 2) ---- gateway ---- edge
                     |
                     +-------- cloud
 
-The same scenario with one word changed: `implementation` of the meters.
+The same scenario with one word changed: `implementation` of the meters. The stand-in of Renode runs
+a model of the reader; only a Renode that SIMCORE_RENODE names runs the reader itself.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import renode_machine
 from support import ROOT, require
 
 import simcore
@@ -57,6 +59,7 @@ DEVICES = {
     "python": ("nodes.meter.model=placement_models.py:meter", "nodes.meter.config={pictures: 128}"),
     "native": ("nodes.meter.implementation=native", "nodes.meter.firmware=reader"),
     "qemu": ("nodes.meter.implementation=qemu", "nodes.meter.firmware=reader"),
+    "renode": ("nodes.meter.implementation=renode", "nodes.meter.firmware=reader"),
 }
 
 
@@ -102,7 +105,13 @@ def test_firmware_decides_as_python_does(tmp_path: Path, policy: str) -> None:
 
 
 @pytest.mark.parametrize("policy", ["confidence", "latency"])
-def test_so_does_the_same_firmware_on_an_emulated_processor(tmp_path: Path, policy: str) -> None:
-    require("qemu-system-arm")
+@pytest.mark.parametrize("engine", ["qemu", "renode"])
+def test_so_does_the_same_firmware_in_an_emulator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, policy: str
+) -> None:
+    if engine == "qemu":
+        require("qemu-system-arm")
+    else:
+        monkeypatch.setenv("RENODE", renode_machine.REAL or str(renode_machine.install(tmp_path)))
     word = f"placement.policy={policy}"
-    assert run(tmp_path / "qemu", "qemu", word) == run(tmp_path / "python", "python", word)
+    assert run(tmp_path / "run", engine, word) == run(tmp_path / "python", "python", word)

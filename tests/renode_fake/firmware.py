@@ -31,6 +31,10 @@ def program_of(elf: bytes) -> Any:
     """The model for an ELF file, told from the texts in it."""
     if b'"firmware":"meter"' in elf:
         return meter
+    if b'"firmware":"reader"' in elf:
+        from . import reader  # needs the models of the scenarios, which not every test has
+
+        return reader.reader
     return lamp if b"fake: lamp" in elf else parrot
 
 
