@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from simcore_backends.services.inference import Inference, file_of
+from simcore_backends.services.inference import Inference
 
 from simcore.extensions import placement
 
@@ -96,7 +96,7 @@ class Light(Inference):
     def load(self, ctx, library):
         """Read the weights; all networks take 64 numbers, the larger one as an image."""
         self.kept = {}
-        with np.load(file_of(ctx, ctx.config["model"])) as file:
+        with np.load(WEIGHTS) as file:
             names = sorted(name for name in file if name.startswith(self.network))
             self.weights = [file[name].astype(self.kind) / self.kind(UNIT) for name in names]
         return self.shape, np.dtype(self.kind).name

@@ -31,13 +31,13 @@ nodes:
     tier: edge
     service: placement_models.py:Edge
     config:
-      {model: models/digits_light.npz, scale: 16, compute: 4ms, kind: answer, size: 16B,
+      {scale: 16, compute: 4ms, kind: answer, size: 16B,
        keep: [n, index, device]}
   cloud:
     tier: cloud
     service: placement_models.py:Cloud
     config:
-      {model: models/digits_light.npz, scale: 16, softmax: true, compute: 2ms, kind: answer,
+      {scale: 16, softmax: true, compute: 2ms, kind: answer,
        size: 16B, keep: [n, index, device]}
 network:
   model: latency

@@ -17,7 +17,6 @@ from simcore_backends.services.torch_inference import TorchInference
 from test_digits_models import CNN, MLP, SCENARIOS
 
 RECORDS = np.frombuffer(models.DIGITS.read_bytes(), dtype=np.uint8).reshape(-1, 65)
-LIGHT = {"model": "models/digits_light.npz", "scale": 16}
 EDGE = 1e-6
 """Two that differ by less than this in their sums may round a confidence to different digits."""
 
@@ -96,10 +95,10 @@ def test_pytorch_says_what_double_precision_says(torch: Any, serve: Any, weights
 
 
 def test_the_light_edge_says_what_onnx_runtime_says(onnxruntime: Any, serve: Any) -> None:
-    found = said(serve(models.Edge, SCENARIOS, **LIGHT))
+    found = said(serve(models.Edge, SCENARIOS, scale=16))
     assert found == said(serve(OnnxInference, SCENARIOS, **MLP))
 
 
 def test_the_light_cloud_says_what_pytorch_says(torch: Any, serve: Any) -> None:
-    found = said(serve(models.Cloud, SCENARIOS, **LIGHT, softmax=True))
+    found = said(serve(models.Cloud, SCENARIOS, scale=16, softmax=True))
     assert found == said(serve(TorchInference, SCENARIOS, **CNN))

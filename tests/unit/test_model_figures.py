@@ -33,7 +33,7 @@ class Message:
 
 def serve(name: str, **config: Any) -> Any:
     """A service of `placement_models.py`; what it answers to an image."""
-    config = {"model": "models/digits_light.npz", "scale": 16, **CONFIG[name], **config}
+    config = {"scale": 16, **CONFIG[name], **config}
     host = ServiceHost(
         getattr(models, name)(), name="node", seed=1, config=config, base=models.HERE, freeze=freeze
     )
