@@ -80,7 +80,8 @@ class Twin:
         self.keeper = Keeper(setup.rule)
         self._index, self._quiet = setup.next % PICTURES, setup.quiet
         self._period = setup.period * 1_000_000
-        self.next = now + self._period
+        first = self._period if setup.first is None else setup.first * 1_000_000
+        self.next = now + first
 
     def act(self, result: dict[str, Any], now: int, source: str, id: str) -> None:
         """A result has come at `now` (ns)."""

@@ -181,9 +181,9 @@ static char *cut(char *text, char **word, char **rest) {
 
 /* Be set up, once, if all of it makes sense. Commands that are not known may be for others. */
 static bool set_up(char *text) {
-    char none[] = "", first[] = "0", second[] = "1000", *word, *rest;
-    char *rule = none, *next = first, *period = second, *to = reader.to;
-    uint32_t index, ms;
+    char none[] = "", zero[] = "0", second[] = "1000", *word, *rest;
+    char *rule = none, *next = zero, *period = second, *first = NULL, *to = reader.to;
+    uint32_t index, ms, wait;
     bool quiet = false;
     if (reader.rule.kind != RULE_NONE) return true;
     while (*text != 0) {
@@ -191,17 +191,20 @@ static bool set_up(char *text) {
         if (is(word, "rule")) rule = rest;
         else if (is(word, "next")) next = rest;
         else if (is(word, "period")) period = rest;
+        else if (is(word, "first")) first = rest;
         else if (is(word, "to")) to = rest;
         else if (is(word, "quiet")) quiet = true;
     }
     if (!number_of(next, 9, UINT32_MAX, &index) || !number_of(period, 9, UINT32_MAX, &ms) || ms == 0) return false;
+    if (first == NULL) wait = ms;
+    else if (!number_of(first, 9, UINT32_MAX, &wait)) return false;
     struct rule taken = {.kind = RULE_NONE};
     if (!rule_take(&taken, rule) || !set_name(to)) return false;
     reader.rule = taken;
     reader.index = index % DIGIT_PICTURES;
     reader.quiet = quiet;
     reader.period = (uint64_t)ms * MS;
-    reader.next = hal_now() + reader.period;
+    reader.next = hal_now() + (uint64_t)wait * MS;
     return true;
 }
 

@@ -160,8 +160,8 @@ def flows(value: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> set[
 def least_delay(found: Sequence[Segment], names: Collection[str]) -> int:
     """What every message takes at least (ns), where one of some nodes can send or receive any.
 
-    The segments of others count as well: beside free-running nodes ns-3 goes on at the boundaries of
-    windows only, and what enters it within one has to come out behind its end.
+    The segments of others count as well: beside free-running nodes ns-3 goes on at the boundaries
+    of windows only, and what enters it within one has to come out behind its end.
     """
     if not any(node in names for each in found for node in each.nodes):
         return NEVER

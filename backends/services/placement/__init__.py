@@ -109,7 +109,10 @@ class Dispatcher:
             for image in client.forget_all():
                 self._waiting[image.asking] -= 1
         client.rule = self._rule_of(ctx, device, client.rule)
-        setup = Setup(client.rule, crc32(device.encode()) % IMAGES, self._period, self._quiet)
+        # Devices that start together are not to take the same pictures, nor at the same time.
+        share = crc32(device.encode())
+        first = share // IMAGES % self._period + 1
+        setup = Setup(client.rule, share % IMAGES, self._period, self._quiet, first)
         text = setup.text()
         self._devices.send(ctx, device, "setup", text, len(text))
         return True

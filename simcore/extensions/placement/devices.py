@@ -205,7 +205,8 @@ class Device:
         self._index = setup.next % len(self._images)
         self._period = setup.period * 1_000_000
         self._quiet = setup.quiet
-        self._next = self._node.now + self._period
+        first = setup.period if setup.first is None else setup.first
+        self._next = self._node.now + first * 1_000_000
         self._node.at(self._next, self._sample)
 
     def _act(self, message: Message, result: Any) -> None:

@@ -182,17 +182,20 @@ class Setup(NamedTuple):
         next: which image to take first.
         period: time between samples, ms.
         quiet: whether results are not to be acknowledged.
+        first: time to the first sample, ms; None: a period.
     """
 
     rule: str
     next: int = 0
     period: int = 1000
     quiet: bool = False
+    first: int | None = None
 
     def text(self) -> str:
         """As it is sent."""
+        first = "" if self.first is None else f"; first {self.first}"
         quiet = "; quiet" if self.quiet else ""
-        return f"rule {self.rule}; next {self.next}; period {self.period}{quiet}"
+        return f"rule {self.rule}; next {self.next}; period {self.period}{first}{quiet}"
 
 
 def read_setup(text: str) -> Setup | None:
@@ -208,8 +211,9 @@ def read_setup(text: str) -> Setup | None:
         parse(found["rule"])
         setup = Setup(
             found["rule"], int(found.get("next", 0)), int(found.get("period", 1000)),
-            "quiet" in found,
+            "quiet" in found, int(found["first"]) if "first" in found else None,
         )  # fmt: skip
     except (KeyError, ValueError):
         return None
-    return setup if setup.period > 0 and setup.next >= 0 else None
+    possible = setup.period > 0 and min(setup.next, setup.first or 0) >= 0
+    return setup if possible else None

@@ -135,7 +135,9 @@ def test_it_keeps_to_the_rules_as_python_does(
 
     with driven(program, tmp_path) as both:
         both.delay = delay
-        setup = Setup(rule, next=chance.randrange(10**9), period=period, quiet=seed == 3)
+        first = None if seed == 1 else chance.randrange(2 * period)
+        index = chance.randrange(10**9)
+        setup = Setup(rule, next=index, period=period, quiet=seed == 3, first=first)
         both.send(3 * MS + seed, "setup", setup.text())
         both.send(chance.randrange(10**9), "setup", "rule both; period 1")  # too late
         for _ in range(5):  # nobody asked, or the answer came before
@@ -204,6 +206,9 @@ SETUPS = [
     ("rule local; period 0", False),
     ("rule local; period soon", False),
     ("rule local; period", False),
+    ("rule local; first 0", True),
+    ("rule local; first -1", False),
+    ("rule local; first", False),
     ("rule local\0", False),
 ]
 

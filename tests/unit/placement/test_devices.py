@@ -67,6 +67,11 @@ def test_it_boots_samples_and_keeps_what_it_is_sure_of():
     assert told.measured("shows") == [1, 2, 3, 4]
 
 
+def test_the_first_sample_is_taken_when_it_is_told():
+    told = run(setting_up("rule local; period 1000; first 100"), lasts="3s")
+    assert [at for at, kind, *_ in heard(told) if kind == "reading"] == [120, 1120, 2120]
+
+
 def test_it_acts_on_results_and_says_so():
     def answer(image: Any) -> Any:
         rule = {"rule": "local"} if image["n"] == 2 else {"rule": "nonsense"}

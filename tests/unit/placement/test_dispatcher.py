@@ -71,11 +71,11 @@ def result(confidence: float, place: str, why: str, label: int = 8) -> tuple[Any
 
 
 def test_a_device_that_starts_is_set_up():
-    text = "rule confidence 800; next 34; period 1000"
+    text = "rule confidence 800; next 34; period 1000; first 559"
     assert Desk().boot() == [("m-0", "setup", text, len(text))]
     desk = Desk(period="250ms", acknowledge=False, policy="edge")
     (sent,) = desk.boot("m-1")
-    assert sent[2] == "rule remote; next 52; period 250; quiet"
+    assert sent[2] == "rule remote; next 52; period 250; first 4; quiet"
     assert desk.boot("m-1") == [sent]  # it may not have come
     starts = {int(desk.boot(f"m-{i}")[0][2].split("; ")[1].split()[1]) for i in range(200)}
     assert len(starts) > 90 and max(starts) < IMAGES

@@ -191,9 +191,15 @@ def test_latency_against_a_plain_account(limit, steps):
 # -- setups
 
 
-@given(RULES, st.integers(0, 10**6), st.integers(1, 10**6), st.booleans())
-def test_a_setup_is_read_as_it_is_written(rule, following, period, quiet):
-    setup = Setup(rule, following, period, quiet)
+@given(
+    RULES,
+    st.integers(0, 10**6),
+    st.integers(1, 10**6),
+    st.booleans(),
+    st.none() | st.integers(0, 10**6),
+)
+def test_a_setup_is_read_as_it_is_written(rule, following, period, quiet, first):
+    setup = Setup(rule, following, period, quiet, first)
     assert read_setup(setup.text()) == setup
 
 
@@ -203,8 +209,10 @@ def test_a_setup_is_read_as_it_is_written(rule, following, period, quiet):
         ("rule local", Setup("local")),
         ("quiet;rule local;next 3", Setup("local", 3, 1000, quiet=True)),
         ("blink 3; rule remote; period 10", Setup("remote", 0, 10)),
+        ("rule local; first 0", Setup("local", first=0)),
         ("", None),
         ("next 3", None),
+        ("rule local; first -1", None),
         ("rule fast", None),
         ("rule local; next -3", None),
         ("rule local; period 0", None),
