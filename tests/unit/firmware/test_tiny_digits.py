@@ -72,45 +72,83 @@ def test_its_accuracy() -> None:
     assert (right, len(images)) == (776, 899)
 
 
-def test_a_cortex_m4_says_the_same(tmp_path: Path) -> None:
-    """Of every image, with an application that holds them all and writes an answer for each."""
+def examined(folder: Path, images: list[bytes], code: str) -> list[tuple[int, str]]:
+    """Lines that an application says on a Cortex-M4, each with its time (ns), over these images.
+
+    Args:
+        folder: an empty one.
+        images: in the table `images`, `COUNT` of them.
+        code: of `app_main`, which then sleeps; `line` is there to be sent.
+    """
     require(CROSS)
     qemu_machine.program()
-    table = ",\n".join("{" + ",".join(map(str, image)) + "}" for image in IMAGES)
-    (tmp_path / "examiner.c").write_text(
+    table = ",\n".join("{" + ",".join(map(str, image)) + "}" for image in images)
+    (folder / "examiner.c").write_text(
         f"""
 #include "hal.h"
 #include "line.h"
 #include "tiny_digits.h"
 
-static const uint8_t images[][64] = {{{table}}};
+#define COUNT {len(images)}u
+
+static const uint8_t images[COUNT][64] = {{{table}}};
+static struct line line;
 
 void app_main(void) {{
-    static struct line line;
-    for (unsigned i = 0; i < sizeof images / 64; i++) {{
+    {code}
+    for (;;) hal_sleep_until(UINT64_MAX);
+}}
+""",
+        encoding="ascii",
+    )
+    sources = " ".join(map(str, (folder / "examiner.c", *SOURCES)))
+    make("stm32f4", folder, "APP=examiner", f"APP_SOURCES={sources}")
+    (folder / "plugin").mkdir()
+    module, elf = qemu_machine.plugin(folder / "plugin"), folder / "stm32f4" / "examiner.elf"
+    with qemu_machine.machine(module, folder, elf=elf) as examiner:
+        examiner.run(range(10**8, 2 * 10**9, 10**8))
+    ends = [at for _, at, byte in examiner.outputs if byte == ord("\n")]
+    return list(zip(ends, examiner.said().decode("ascii").splitlines(), strict=True))
+
+
+def test_a_cortex_m4_says_the_same(tmp_path: Path) -> None:
+    """Of every image, with an application that holds them all and writes an answer for each."""
+    said = examined(
+        tmp_path,
+        IMAGES,
+        """
+    for (unsigned i = 0; i < COUNT; i++) {
         struct tiny_answer answer = tiny_classify(images[i]);
         line_clear(&line);
         line_number(&line, answer.label);
         line_text(&line, " ");
         line_number(&line, answer.confidence);
         line_send(&line, 0);
-    }}
-    for (;;) hal_sleep_until(UINT64_MAX);
-}}
-""",
-        encoding="ascii",
+    }""",
     )
-    sources = " ".join(map(str, (tmp_path / "examiner.c", *SOURCES)))
-    make("stm32f4", tmp_path, "APP=examiner", f"APP_SOURCES={sources}")
-    (tmp_path / "plugin").mkdir()
-    elf = tmp_path / "stm32f4" / "examiner.elf"
-    with qemu_machine.machine(
-        qemu_machine.plugin(tmp_path / "plugin"), tmp_path, elf=elf
-    ) as examiner:
-        examiner.run(range(10**8, 2 * 10**9, 10**8))
-        lines = examiner.said().decode("ascii").splitlines()
     tiny = models.Tiny()
-    assert lines == ["{} {}".format(*tiny.classify(image)) for image in IMAGES]
+    assert [text for _, text in said] == ["{} {}".format(*tiny.classify(each)) for each in IMAGES]
+
+
+def test_what_an_image_costs(tmp_path: Path) -> None:
+    """In instructions, 8 ns each: from a byte that is sent to the next, in between many images."""
+    [(begin, _), (end, total)] = examined(
+        tmp_path,
+        IMAGES[:100],
+        """
+    uint32_t sum = 0;
+    hal_uart_write(0, "\\n", 1);
+    for (unsigned i = 0; i < COUNT; i++) sum += tiny_classify(images[i]).confidence;
+    line_number(&line, sum);
+    hal_uart_write(0, line.bytes, line.count);
+    hal_uart_write(0, "\\n", 1);""",
+    )
+    tiny = models.Tiny()
+    assert int(total) == sum(tiny.classify(image)[1] for image in IMAGES[:100])
+    readme = (models.HERE / "models" / "README.md").read_text(encoding="utf-8")
+    stated = re.search(r"some ([\d,]+)\s+instructions", readme)
+    assert stated is not None
+    assert abs((end - begin) / 800 - int(stated[1].replace(",", ""))) < 200
 
 
 def test_it_takes_little_flash(tmp_path: Path) -> None:
