@@ -62,6 +62,17 @@ nodes:
 
 IDLE = PAIR + "  idle: {count: %(idle)d, model: models.py:idle}\n"
 
+METERED = (
+    PAIR
+    + """
+energy:
+  sensor: {idle: 5.5mW, active: 60mW, radio: at86rf233}
+  gateway: {idle: 1W, active: 5W, radio: at86rf233}
+"""
+)
+
+BATTERY = METERED.replace("at86rf233}", "at86rf233, battery: 2400mAh at 3V}", 1)
+
 Counts = tuple[int, int]
 Subject = tuple[Callable[[], Any], Callable[[Any], Counts]]
 """What is measured, and what then tells how many messages were sent and delivered."""
@@ -118,6 +129,8 @@ SUBJECTS: dict[str, Callable[..., Subject]] = {
     "simcore": partial(recorded, FLOW),
     "simcore-pair": partial(recorded, PAIR),
     "simcore-idle": partial(recorded, IDLE),
+    "simcore-metered": partial(recorded, METERED),
+    "simcore-battery": partial(recorded, BATTERY),
     "simcore-services": partial(recorded, SERVICES),
     "simcore-library": partial(unrecorded, FLOW),
     "callbacks": partial(other, "bare", "callbacks"),

@@ -150,6 +150,28 @@ def test_idle_models_cost_nothing(figures: Figures) -> None:
     )
 
 
+def test_energy(figures: Figures) -> None:
+    """A busy pair, the same with a meter at both ends, and with a battery at one of them."""
+    pairs = {"pair": "pair", "metered pair": "metered", "pair on a battery": "battery"}
+    runs = take_turns(
+        {
+            f"{name}, {label}": (f"simcore-{subject}", {"seconds": seconds})
+            for name, subject in pairs.items()
+            for label, seconds in (("short", 50), ("long", 150))
+        },
+        TURNS,
+    )
+    figures.keep(runs)
+    cost = {name: marginal(runs[f"{name}, long"], runs[f"{name}, short"]) for name in pairs}
+    for name in ("metered pair", "pair on a battery"):
+        check_counts(runs[f"{name}, long"], 149_999, loss=0)
+        added = [a - b for a, b in zip(cost[name], cost["pair"], strict=True)]
+        figures.state(f"what a message costs more: {name}", added, "us")
+    figures.state(
+        "metered pair against the pair alone", ratios(cost["metered pair"], cost["pair"]), "x"
+    )
+
+
 def test_services(figures: Figures) -> None:
     """The flow with services (reactive rounds) in the place of models."""
     size = {"nodes": 1000, "seconds": 50}

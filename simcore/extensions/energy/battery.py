@@ -2,7 +2,8 @@
 
 Nothing is an event of its own as long as a battery is far from its end. One entry of the calendar
 stands half way to the instant at which it would be empty if nothing happened, and moves only when
-what happens would empty it before that. In a run with free-running nodes no end can be known ahead
+what happens would empty it before that; until then, what happens is only taken off what may be
+drawn meanwhile. In a run with free-running nodes no end can be known ahead
 of their windows: there a battery is looked at at fixed times, so that the windows do not matter.
 """
 
@@ -29,13 +30,14 @@ class Battery:
         capacity: aJ, multiplied by the scale of the meter's profile.
     """
 
-    __slots__ = ("_armed", "_federation", "_grid", "_meter", "capacity")
+    __slots__ = ("_armed", "_federation", "_grid", "_meter", "_slack", "capacity")
 
     def __init__(self, meter: Meter, capacity: int) -> None:
         self.capacity = capacity
         self._meter = meter
         self._federation = meter.node.federation
         self._armed = self._federation.end
+        self._slack = 0
         self._grid = self._federation.windows is not None
         if self._grid:
             self._federation.at(CHECK, self._check)
@@ -46,20 +48,25 @@ class Battery:
         drawn = 0 if meter.born is None else meter.drawn(now)
         return self.capacity - meter.drawn_before - drawn
 
+    def draw(self, now: int, energy: int) -> None:
+        """Something was drawn at once (aJ * scale): see whether the end comes sooner for it."""
+        self._slack -= energy
+        if self._slack <= 0:
+            self.look(now)
+
     def look(self, now: int) -> None:
-        """Something was drawn, or the node draws at another rate: see when that ends."""
+        """See when it is empty if nothing more is sent, received or computed."""
         if self._grid:
             return
         left = self.left(now)
         end = self._empty_at(now, left)
-        if end >= self._armed:
-            return
-        self._armed = end if end - now <= NEAR else now + (end - now) // 2
-        armed = self._armed
-        self._federation.at(armed, lambda: self._wake(armed))
+        if end < self._armed:
+            self._armed = armed = end if end - now <= NEAR else now + (end - now) // 2
+            self._federation.at(armed, lambda: self._wake(armed))
+        self._slack = left - self._drain(now, self._armed)
 
     def _empty_at(self, now: int, left: int) -> int:
-        """When it is empty if nothing is sent, received or computed, ns."""
+        """When that is (ns), with so much left now."""
         if left <= 0:
             return now
         power, until, after = self._meter.ahead(now)
@@ -69,6 +76,13 @@ class Battery:
                 left -= whole
                 now, power = until, after
         return now - -left // power if power else self._federation.end
+
+    def _drain(self, now: int, to: int) -> int:
+        """What is drawn until then (ns) if nothing is sent, received or computed."""
+        power, until, after = self._meter.ahead(now)
+        if until is None or until >= to:
+            return power * (to - now)
+        return power * (until - now) + after * (to - until)
 
     def _wake(self, time: int) -> None:
         if time != self._armed:

@@ -109,15 +109,15 @@ class Meter:
             time, key = self.profile.computing[message.kind]
             if key is None or _has(message.payload, key):
                 self._add(message.sent, time)
-        if self.battery is not None:
-            self.battery.look(message.sent)
+        if self.battery is not None and self.profile.radio is not None:
+            self.battery.draw(message.sent, self.profile.radio.transmitting(message.size))
 
     def receive(self, message: Message) -> None:
         """A message has arrived at the node."""
         self._rx += message.size
         self._rx_count += 1
-        if self.battery is not None:
-            self.battery.look(message.at)
+        if self.battery is not None and self.profile.radio is not None:
+            self.battery.draw(message.at, self.profile.radio.receiving(message.size))
 
     def not_transmitted(self, message: Message) -> None:
         """A message did not leave the node after all."""
@@ -154,6 +154,9 @@ class Meter:
         before, so_far = self._last
         self._last = (at, so_far + time if before == at else time)
         self._computed += time
+        if self.battery is not None:
+            powers = self.profile.powers
+            self.battery.draw(at, time * (powers["active"] - powers["idle"]))
 
     # -- states
 

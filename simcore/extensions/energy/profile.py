@@ -35,6 +35,14 @@ class Radio:
     rate: int | None
     overhead: int
 
+    def transmitting(self, size: int) -> int:
+        """Energy of a message that is sent, of so many bytes."""
+        return (size + self.overhead) * self.tx
+
+    def receiving(self, size: int) -> int:
+        """Energy of a message that is received, of so many bytes."""
+        return (size + self.overhead) * self.rx
+
     def time(self, size: int) -> int:
         """How long so many bytes are on the air, ns; 0 without a rate."""
         return 0 if self.rate is None else -(-size * _BYTE // self.rate)
