@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from simcore.results import show
+from simcore.results.energy import node_energies
 from simcore.results.inferences import (
     PLACES,
     Confusion,
@@ -77,7 +79,7 @@ def judge(run: Run) -> Judged | None:
             inferences=inferences,
             figures=summarise(inferences, deadline=deadline),
             confusion=confusion(run.connection),
-            energies=_energies(run.connection),
+            energies=_energies(run),
             groups=_groups(run.connection, np.unique(inferences.node).tolist()),
             deadline=deadline,
         )
@@ -89,19 +91,16 @@ def _groups(connection: sqlite3.Connection, nodes: Sequence[int]) -> list[str]:
     return list(dict.fromkeys(show.label(group) for id, group in rows if id in chosen))
 
 
-def _energies(connection: sqlite3.Connection) -> dict[str, dict[str, float]]:
-    if not has_rows(connection, "energy"):
-        return {}
-    rows = connection.execute(
-        """
-        SELECT n.grp, e.part, sum(e.joule) / (
-            SELECT count(DISTINCT other.node) FROM energy other
-            JOIN node peer ON peer.id = other.node WHERE peer.grp = n.grp)
-        FROM energy e JOIN node n ON n.id = e.node GROUP BY n.grp, e.part
-        ORDER BY min(n.id), min(e.rowid)
-        """
-    )
+def _energies(run: Run) -> dict[str, dict[str, float]]:
+    """What a node of each group drew, by part; means over its nodes."""
     found: dict[str, dict[str, float]] = {}
-    for group, part, joule in rows:
-        found.setdefault(group, {})[part] = joule
-    return found
+    members: Counter[str] = Counter()
+    for node in node_energies(run):
+        members[node.group] += 1
+        parts = found.setdefault(node.group, {})
+        for part, joule in node.parts.items():
+            parts[part] = parts.get(part, 0.0) + joule
+    return {
+        group: {part: joule / members[group] for part, joule in parts.items()}
+        for group, parts in found.items()
+    }

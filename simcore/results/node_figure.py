@@ -58,6 +58,9 @@ def timeline(found: Moments) -> Chart:
         "Answers: circle from the device itself, square from the edge, triangle from the cloud; "
         f"hollow if wrong; a cross where none came. A cross on the radio: lost.{cut}"
     )
+    if found.faults:
+        kinds = dict.fromkeys(f"{fault.kind} of {fault.target}" for fault in found.faults)
+        note += f" Faults: {show.label(', '.join(kinds))}."
     return Chart("timeline", title, draw, drawing.rows(len(lanes), 3), note)
 
 

@@ -18,18 +18,9 @@ from simcore.results.tables import create_tables
 
 MS = 10**6
 NAMES = ("gateway", "edge", "cloud")
-TABLES = """
-CREATE TABLE IF NOT EXISTS inference(
-    node INTEGER, n INTEGER, sampled INTEGER, sent INTEGER, ended INTEGER, place TEXT,
-    reason TEXT, label INTEGER, confidence REAL, truth INTEGER, own INTEGER, request INTEGER,
-    answer_source INTEGER, answer_number INTEGER);
-CREATE TABLE IF NOT EXISTS energy(
-    node INTEGER, life INTEGER, part TEXT, joule REAL, ns INTEGER, bytes INTEGER,
-    instructions INTEGER);
-"""
 KINDS = ("setup", "reading", "image", "infer", "answer", "result", "shown")
 RIGHT = {"device": 0.8, "edge": 0.93, "cloud": 0.985}
-POWER = {"sleep": 0.001, "active": 0.06, "tx": 0.3, "rx": 0.15}
+POWER = {"idle": 0.001, "active": 0.06, "tx": 0.3, "rx": 0.15}
 """W."""
 
 
@@ -131,7 +122,6 @@ class _Inferring:
 def write_inferring(connection, policy, seed, *, devices=3, images=40, energy=True, fault=True):
     """Fill a database."""
     create_tables(connection)
-    connection.executescript(TABLES)
     run = _Inferring(connection, policy, seed, devices)
     tiers = {"edge": "edge", "cloud": "cloud", "gateway": "edge"}
     for id, name in enumerate(run.names):
@@ -145,7 +135,7 @@ def write_inferring(connection, policy, seed, *, devices=3, images=40, energy=Tr
     if energy:
         for device in range(devices):
             asks = 1 if policy in ("edge", "cloud") else 0.5 if policy == "confidence" else 0
-            times = {"sleep": 0.9, "active": 0.01, "tx": 0.002 + 0.006 * asks, "rx": 0.004 * asks}
+            times = {"idle": 0.9, "active": 0.01, "tx": 0.002 + 0.006 * asks, "rx": 0.004 * asks}
             for part, seconds in times.items():
                 s = seconds * images
                 row = (device, 1, part, POWER[part] * s, int(s * 1e9), 0, 0)

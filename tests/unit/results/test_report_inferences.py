@@ -76,7 +76,7 @@ def test_figures_of_a_run(folder):
     assert {"deadline 60 ms", "latency [ms]", "share of answered inferences"} <= latency
     assert any(label.startswith("device (N = ") for label in latency)
     assert {"sampling", "radio", "wan", "queueing", "mean latency [ms]", "cloud"} <= breakdown
-    assert {"meter", "sleep", "tx", "energy of a node [mJ]"} <= energy
+    assert {"meter", "idle", "tx", "energy of a node [mJ]"} <= energy
     assert {"truth", "answer", "0", "9"} <= confusion
     assert {"meter-0", "radio", "waits", "edge", "cloud", "answer", "faults"} <= timeline
     assert {"sampling", "computing", "virtual time [s]"} <= timeline
