@@ -21,7 +21,7 @@ from simcore.experiments.figures import ALL, SHARE, Metric, aligned, at
 from simcore.experiments.statistics import CONFIDENCE, Estimate, estimates, student_t
 from simcore.experiments.trials import Job, Trial, plan
 from simcore.results.inferences import PLACES, pareto
-from simcore.results.statistics import wilson_interval
+from simcore.results.statistics import accuracy_interval
 from simcore.scenario import load
 from simcore.scenario.model import Scenario
 
@@ -65,16 +65,11 @@ class Placed:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % interval of the accuracy: of one run Wilson's, of several Student's t."""
-        found = self.summary.get(ACCURACY)
-        if found is None:
+        """The 95 % interval of the accuracy."""
+        found, right, judged = self.summary.get(ACCURACY), self.mean("right"), self.mean("judged")
+        if found is None or right is None or judged is None:
             return None
-        if found.half_width is not None:
-            return max(0.0, found.mean - found.half_width), min(1.0, found.mean + found.half_width)
-        right, judged = self.mean("right"), self.mean("judged")
-        if found.count != 1 or right is None or not judged:
-            return None
-        return wilson_interval(round(right), round(judged))
+        return accuracy_interval(right, judged, found.half_width)
 
 
 def choose(

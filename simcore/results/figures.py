@@ -41,13 +41,19 @@ def of_messages(figures: Metrics) -> list[Chart]:
     return found
 
 
-def draw_cdf(axes: Axes, series: Sequence[tuple[str, Ints]], of: str) -> tuple[float, str]:
+def draw_cdf(
+    axes: Axes,
+    series: Sequence[tuple[str, Ints]],
+    of: str,
+    totals: Sequence[int] | None = None,
+) -> tuple[float, str]:
     """Draw cumulative distributions of times.
 
     Args:
         axes: where.
         series: name and times (ns) of each, none empty.
         of: of what the shares are.
+        totals: of how many each is a share; None: of as many as have a time.
 
     Returns:
         The unit of the axis: its length in ns, and its name.
@@ -57,6 +63,8 @@ def draw_cdf(axes: Axes, series: Sequence[tuple[str, Ints]], of: str) -> tuple[f
     wide = max(v.max() for _, v in series) > 100 * min(v.min() for _, v in series)
     for place, (name, values) in enumerate(series):
         x, y = _curve(values)
+        if totals is not None:
+            y = y * (len(values) / totals[place])
         axes.plot(
             x / scale,
             y,

@@ -52,18 +52,21 @@ class Point:
     efficient: bool
 
 
-def latency(series: Sequence[tuple[str, Ints]], *, by: str, deadlines: Sequence[int]) -> Chart:
+def latency(series: Sequence[tuple[str, Ints, int]], *, by: str, deadlines: Sequence[int]) -> Chart:
     """Cumulative distribution of the latency.
 
     Args:
-        series: name and latencies (ns) of each line, none empty.
+        series: of each line the name, the latencies (ns) of what was answered, none empty, and
+            how many inferences there were.
         by: what the lines stand for.
         deadlines: ns; a line for each.
     """
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
-        scale, unit = draw_cdf(axes, series, "answered inferences")
+        lines = [(f"{name} (N = {total:,})", values) for name, values, total in series]
+        totals = [total for *_, total in series]
+        scale, unit = draw_cdf(axes, lines, "inferences answered", totals)
         for deadline in deadlines:
             axes.axvline(deadline / scale, color="#000000", linewidth=0.7, linestyle=(0, (1, 3)))
             axes.annotate(
@@ -78,7 +81,8 @@ def latency(series: Sequence[tuple[str, Ints]], *, by: str, deadlines: Sequence[
         f"Cumulative distribution of the latency of inferences, by {by}",
         draw,
         lambda width: drawing.plane(width) + extra,
-        "From the sample to the answer that the device acts on.",
+        "From the sample to the answer that the device acts on; a line ends below 1 where some "
+        "inferences never had one.",
     )
 
 

@@ -79,7 +79,7 @@ def judge(run: Run) -> Judged | None:
             inferences=inferences,
             figures=summarise(inferences, deadline=deadline),
             confusion=confusion(run.connection),
-            energies=_energies(run),
+            energies=_energies(run.connection),
             groups=_groups(run.connection, np.unique(inferences.node).tolist()),
             deadline=deadline,
         )
@@ -91,11 +91,11 @@ def _groups(connection: sqlite3.Connection, nodes: Sequence[int]) -> list[str]:
     return list(dict.fromkeys(show.label(group) for id, group in rows if id in chosen))
 
 
-def _energies(run: Run) -> dict[str, dict[str, float]]:
+def _energies(connection: sqlite3.Connection) -> dict[str, dict[str, float]]:
     """What a node of each group drew, by part; means over its nodes."""
     found: dict[str, dict[str, float]] = {}
     members: Counter[str] = Counter()
-    for node in node_energies(run):
+    for node in node_energies(connection).values():
         members[node.group] += 1
         parts = found.setdefault(node.group, {})
         for part, joule in node.parts.items():

@@ -24,9 +24,9 @@ def charts(run: Judged, moments: Moments) -> list[Chart]:
     places = [f for f in run.figures if f.answered and f.place != "all"]
     found = []
     if places:
-        lines = [(_counted(f), run.latencies(f.place)) for f in places]
+        lines = [(f.place, run.latencies(f.place), f.n) for f in places]
         if len(places) > 1:
-            lines.insert(0, (_counted(run.everything), run.latencies()))
+            lines.insert(0, ("all", run.latencies(), run.everything.n))
         deadlines = [] if run.deadline is None else [run.deadline]
         found.append(draw.latency(lines, by="place", deadlines=deadlines))
         bars = [(f.place, f.split) for f in (run.everything, *places)]
@@ -36,10 +36,6 @@ def charts(run: Judged, moments: Moments) -> list[Chart]:
     if 0 < len(run.confusion.labels) <= draw.MOST:
         found.append(draw.confusion_matrix(run.confusion))
     return [*found, timeline(moments)]
-
-
-def _counted(figures: PlaceFigures) -> str:
-    return f"{figures.place} (N = {figures.answered:,})"
 
 
 def _places(run: Judged) -> TableView:

@@ -45,13 +45,11 @@ def charts(compared: Compared) -> list[Chart]:
     found = []
     if any(point.accuracy is not None for point in points):
         found.append(draw.plane(points))
-    lines = [(variant.name, variant.latencies) for variant in variants]
-    lines = [(name, latencies) for name, latencies in lines if len(latencies)]
-    if lines:
-        lines = [(f"{name} (N = {len(latencies):,})", latencies) for name, latencies in lines]
-        deadlines = compared.deadlines
-        found.append(draw.latency(lines, by="variant", deadlines=deadlines))
-        bars = [(v.name, v.split) for v in variants if len(v.latencies)]
+    answered = [(v, latencies) for v in variants if len(latencies := v.latencies)]
+    if answered:
+        lines = [(v.name, latencies, v.count) for v, latencies in answered]
+        found.append(draw.latency(lines, by="variant", deadlines=compared.deadlines))
+        bars = [(v.name, v.split) for v, _ in answered]
         found.append(draw.breakdown(bars, by="variant"))
     spent = [(v.name, energies) for v in variants if (energies := v.energies)]
     if spent:
@@ -66,7 +64,8 @@ def _comparison(compared: Compared) -> TableView:
     )  # fmt: skip
     note = (
         "Means over the trials, which differ in their seed; +/-: 95 % interval of Student's t. "
-        "The interval of the accuracy is Wilson's where there is one trial. Device, edge, cloud: "
+        "That of the accuracy is at least as wide as Wilson's for one trial, for trials may show "
+        "the same images. Device, edge, cloud: "
         "where the answers come from. Latency: from the sample to the answer. Energy: of the "
         "device for one inference. Efficient: no other variant is better in accuracy, mean "
         "latency or energy and worse in none."
@@ -80,7 +79,7 @@ def _variant(variant: Variant) -> Cells:
         sum(f.n for run in variant.runs for f in run.figures if f.place == place)
         for place in PLACES
     ]
-    count = _count(variant)
+    count = variant.count
     return (
         variant.name,
         f"{len(variant.runs)}",
@@ -91,10 +90,6 @@ def _variant(variant: Variant) -> Cells:
         show.energy(None if energy is None else energy.mean),
         "yes" if variant.efficient else "no",
     )
-
-
-def _count(variant: Variant) -> int:
-    return sum(run.everything.n for run in variant.runs)
 
 
 def _costs(compared: Compared) -> TableView:
@@ -120,7 +115,7 @@ def _cost(variant: Variant) -> Cells:
     return (
         variant.name,
         *(show.time(None if each is None else each.mean) for each in percentiles),
-        show.NOTHING if in_time is None else show.share(in_time, _count(variant)),
+        show.NOTHING if in_time is None else show.share(in_time, variant.count),
         *(show.NOTHING if size is None else f"{size.mean:.1f}" for size in sizes),
     )
 

@@ -64,6 +64,32 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     )
 
 
+def accuracy_interval(
+    right: float, judged: float, half_width: float | None
+) -> tuple[float, float] | None:
+    """The interval of a share of right answers, over one run or several that differ in their seed.
+
+    Runs with other seeds see other delays and losses, but often the same images: then they agree
+    with each other far better than with what another set of images would give. So the interval
+    over runs is never taken narrower than that of one.
+
+    Args:
+        right: how many answers are right, mean over the runs.
+        judged: how many there are, mean over the runs.
+        half_width: half the interval of the share over the runs; None for one run.
+
+    Returns:
+        The bounds, from 0 to 1; None if nothing could be judged.
+    """
+    if not judged:
+        return None
+    share = right / judged
+    low, high = wilson_interval(round(right), round(judged))
+    if half_width is not None:
+        low, high = min(low, share - half_width), max(high, share + half_width)
+    return max(0.0, low), min(1.0, high)
+
+
 def measurements(connection: sqlite3.Connection) -> tuple[Measurement, ...]:
     """Every measurement of a run, by name. Two passes, so that the variance is exact."""
     texts = _texts(connection)

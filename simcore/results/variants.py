@@ -25,6 +25,7 @@ from simcore.results.inferences import Confusion, PlaceFigures, pareto
 from simcore.results.judged import Judged, judge
 from simcore.results.metrics import Ints
 from simcore.results.split import PARTS
+from simcore.results.statistics import accuracy_interval
 from simcore.results.store import MANIFEST, open_run
 
 MOST_KEYS = 4
@@ -63,15 +64,19 @@ class Variant:
         return self.estimate(lambda figures: figures.accuracy)
 
     @property
+    def count(self) -> int:
+        """How many inferences there are in all runs."""
+        return sum(run.everything.n for run in self.runs)
+
+    @property
     def accuracy_interval(self) -> tuple[float, float] | None:
-        """Its 95 % interval: of Wilson for one run, of Student's t over several."""
+        """Its 95 % interval."""
         found = self.accuracy
-        if found is None:
+        right = self.estimate(lambda figures: figures.right)
+        judged = self.estimate(lambda figures: figures.judged)
+        if found is None or right is None or judged is None:
             return None
-        if found.half_width is None:
-            return self.runs[0].everything.interval
-        low, high = found.mean - found.half_width, found.mean + found.half_width
-        return max(0.0, low), min(1.0, high)
+        return accuracy_interval(right.mean, judged.mean, found.half_width)
 
     @property
     def latency(self) -> Estimate | None:

@@ -134,6 +134,9 @@ def write_inferring(connection, policy, seed, *, devices=3, images=40, energy=Tr
             run.image(device, n)
     if energy:
         for device in range(devices):
+            connection.execute(
+                "INSERT INTO meter VALUES (?,0.001,0.06,NULL,1e-5,5e-6,0,NULL)", (device,)
+            )
             asks = 1 if policy in ("edge", "cloud") else 0.5 if policy == "confidence" else 0
             times = {"idle": 0.9, "active": 0.01, "tx": 0.002 + 0.006 * asks, "rx": 0.004 * asks}
             for part, seconds in times.items():
