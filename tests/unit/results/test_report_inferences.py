@@ -73,7 +73,7 @@ def test_figures_of_a_run(folder):
     for caption in captions:
         assert caption.endswith(f"placement, seed 1, digest {digest}.")
     latency, breakdown, energy, confusion, timeline = (words(svg) for svg in svgs(text)[:5])
-    assert {"deadline 60 ms", "latency [ms]", "share of answered inferences"} <= latency
+    assert {"deadline 60 ms", "latency [ms]", "share of inferences answered"} <= latency
     assert any(label.startswith("device (N = ") for label in latency)
     assert {"sampling", "radio", "wan", "queueing", "mean latency [ms]", "cloud"} <= breakdown
     assert {"meter", "idle", "tx", "energy of a node [mJ]"} <= energy
