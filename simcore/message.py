@@ -103,6 +103,12 @@ class Message(msgspec.Struct, gc=False, eq=False):
             computed,
         )
 
+    def took(self, computed: int) -> None:
+        """Note what its computing took (ns): of a message that is under way already."""
+        if self.trail is None:
+            self.trail = Trail(self.source_order, self.number, self.sent)
+        self.trail.computed = computed
+
     def wait(self, time: int) -> None:
         """Note that it waits in a link's queue for a time (ns)."""
         if self.trail is None:

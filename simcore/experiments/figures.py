@@ -110,6 +110,8 @@ def _inferences(figures: PlaceFigures) -> Iterator[tuple[Metric, float]]:
         yield Metric(name, of, BYTES), getattr(figures, name)
     if figures.energy is not None:
         yield Metric("energy", of, JOULE), figures.energy
+    if figures.drawn is not None and of == ALL:
+        yield Metric("drawn", of, JOULE), figures.drawn
 
 
 def aligned(rows: Sequence[Mapping[Metric, float]]) -> list[dict[Metric, float]]:

@@ -234,6 +234,7 @@ _COLUMNS: Mapping[str, tuple[str, str]] = {
     "latency_p99_ns": ("latency_p99", "all"),
     "in_time": ("in_time", "all"),
     "energy_J": ("energy", "all"),
+    "drawn_J": ("drawn", "all"),
     "size_B": ("size", "all"),
     "uplink_B": ("uplink", "all"),
     "downlink_B": ("downlink", "all"),

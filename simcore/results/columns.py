@@ -304,7 +304,8 @@ INFERENCES = Table(
         Column("size", "int", "B", "of these messages"),
         Column("uplink", "int", "B", "of those that the device sent"),
         Column("downlink", "int", "B", "of those that the device received"),
-        Column("energy", "float", "J", "that the device spent on it; empty if not counted"),
+        Column("energy", "float", "J", "that the device drew for it, beyond being idle"),
+        Column("drawn", "float", "J", "all that the device drew, shared among its inferences"),
     ),
     """
     SELECT d.name, i.n, i.place, i.reason, CAST(i.label AS TEXT), CAST(i.truth AS TEXT),

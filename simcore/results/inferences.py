@@ -7,7 +7,6 @@ up to it exactly; `simcore.results.split` says what each is.
 
 from __future__ import annotations
 
-import itertools
 import math
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.results.chains import Ints, Messages
+from simcore.results.inference_energy import spent
 from simcore.results.metrics import Spread, spread
-from simcore.results.split import COSTS, PARTS, split
+from simcore.results.split import COSTS, PARTS, Split, split
 from simcore.results.statistics import wilson_interval
 from simcore.results.store import snapshot
 from simcore.results.tables import has_rows
@@ -39,6 +39,7 @@ _ROW = np.dtype(
         ("place", "i1"),
         ("right", "i1"),
         ("own_right", "i1"),
+        ("computed", "i1"),
         ("confidence", "f8"),
         ("request", "i8"),
         ("answer_source", "i8"),
@@ -50,7 +51,7 @@ _SELECT = f"""
     SELECT node, n, sampled, sent, coalesce(ended, {NONE}),
            CASE place WHEN 'device' THEN 0 WHEN 'edge' THEN 1 WHEN 'cloud' THEN 2 ELSE {NONE} END,
            coalesce(label = truth, {NONE}), coalesce(own = truth, {NONE}),
-           coalesce(confidence, 'nan'), coalesce(request, {NONE}),
+           own IS NOT NULL, coalesce(confidence, 'nan'), coalesce(request, {NONE}),
            coalesce(answer_source, {NONE}), coalesce(answer_number, {NONE})
     FROM inference i {{}} ORDER BY i.rowid
 """
@@ -77,7 +78,8 @@ class Inferences:
         size: bytes of these messages.
         uplink: bytes of those that the device sent.
         downlink: bytes of those that the device received.
-        energy: what the device spent on it, in J; None if the run counts no energy.
+        energy: what the device drew for it beyond being idle, in J; None if the run counts none.
+        drawn: all that the device drew in the run, shared evenly among its inferences, in J.
     """
 
     nodes: tuple[str, ...]
@@ -96,6 +98,7 @@ class Inferences:
     uplink: Ints
     downlink: Ints
     energy: NDArray[np.float64] | None = None
+    drawn: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.node)
@@ -122,34 +125,42 @@ def load(connection: sqlite3.Connection, *, chosen: bool = False) -> Inferences:
     with snapshot(connection):
         names = [name for (name,) in connection.execute("SELECT name FROM node ORDER BY id")]
         there = has_rows(connection, "inference")
+        costs = None
         query = _SELECT.format(_CHOSEN if chosen else "")
         rows = np.fromiter(connection.execute(query) if there else (), dtype=_ROW)
         if there:
-            parts, costs = split(rows, Messages(connection, chosen=chosen), connection)
+            found = split(rows, Messages(connection, chosen=chosen), connection)
+            if not chosen:  # of some alone nobody knows their share
+                costs = spent(connection, rows["node"], rows["computed"] > 0, found)
         else:
             nothing = np.zeros(0, dtype=np.int64)
-            parts, costs = dict.fromkeys(PARTS, nothing), dict.fromkeys(COSTS, nothing)
+            parts, numbers = dict.fromkeys(PARTS, nothing), dict.fromkeys(COSTS, nothing)
+            found = Split(parts, numbers, nothing, nothing)
     return Inferences(
         nodes=tuple(names),
         **{column: rows[column].copy() for column in _KEPT},
-        parts=parts,
-        messages=costs["messages"],
-        size=costs["size"],
-        uplink=costs["uplink"],
-        downlink=costs["downlink"],
+        parts=found.parts,
+        messages=found.costs["messages"],
+        size=found.costs["size"],
+        uplink=found.costs["uplink"],
+        downlink=found.costs["downlink"],
+        energy=None if costs is None else costs.energy,
+        drawn=None if costs is None else costs.drawn,
     )
 
 
 def rows(connection: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
     """What the table `inferences` has beyond the database: parts and costs, None without them."""
     found = load(connection)
-    columns = [np.ma.array(found.parts[part], mask=~found.answered) for part in PARTS]
-    columns += [getattr(found, cost) for cost in COSTS]
-    energy = found.energy
+    nothing = np.ma.array(np.zeros(len(found)), mask=True)
+    columns: list[NDArray[Any]] = [
+        *(np.ma.array(found.parts[part], mask=~found.answered) for part in PARTS),
+        *(getattr(found, cost) for cost in COSTS),
+        *(nothing if energy is None else energy for energy in (found.energy, found.drawn)),
+    ]
     for begin in range(0, len(found), _CHUNK):
         some = slice(begin, begin + _CHUNK)
-        spent = itertools.repeat(None, _CHUNK) if energy is None else energy[some].tolist()
-        yield from zip(*(column[some].tolist() for column in columns), spent, strict=False)
+        yield from zip(*(column[some].tolist() for column in columns), strict=True)
 
 
 _CHUNK = 50_000
@@ -180,7 +191,8 @@ class PlaceFigures:
         split: mean of each of `PARTS` over those with an answer, ns.
         in_time: how many had their answer within the deadline; None without a deadline.
         messages, size, uplink, downlink: means over all of them: messages, bytes.
-        energy: mean of what the device spent on one, in J; None if the run counts no energy.
+        energy: mean of what the device drew for one beyond being idle, J; None if not counted.
+        drawn: mean of all that devices drew, shared among their inferences, J; None likewise.
     """
 
     place: str
@@ -197,6 +209,7 @@ class PlaceFigures:
     uplink: float
     downlink: float
     energy: float | None
+    drawn: float | None = None
 
     @property
     def accuracy(self) -> float | None:
@@ -251,6 +264,7 @@ def _figures(
         },
         in_time=None if deadline is None else int(np.count_nonzero(latency <= deadline)),
         energy=None if inferences.energy is None else float(inferences.energy[chosen].mean()),
+        drawn=None if inferences.drawn is None else float(inferences.drawn[chosen].mean()),
         **means,
     )
 

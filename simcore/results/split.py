@@ -19,6 +19,7 @@ only. What a device computes without declaring it, as firmware does, is part of 
 from __future__ import annotations
 
 import sqlite3
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +34,23 @@ SHOWN = "shown"
 """Kind of the message with which a device says that it has acted on an answer."""
 
 
-def split(
-    rows: NDArray[np.void], messages: Messages, connection: sqlite3.Connection
-) -> tuple[dict[str, Ints], dict[str, Ints]]:
+class Split(NamedTuple):
+    """What inferences took.
+
+    Attributes:
+        parts: time (ns) of each of `PARTS`; 0 without an answer.
+        costs: numbers of each of `COSTS`.
+        sent: messages that the device sent.
+        received: messages that the device received.
+    """
+
+    parts: dict[str, Ints]
+    costs: dict[str, Ints]
+    sent: Ints
+    received: Ints
+
+
+def split(rows: NDArray[np.void], messages: Messages, connection: sqlite3.Connection) -> Split:
     """Parts of the latency of each inference, and its costs.
 
     Args:
@@ -43,9 +58,6 @@ def split(
             is none of is negative.
         messages: of the run.
         connection: the run's database.
-
-    Returns:
-        For each of `PARTS` its time (ns), 0 without an answer; for each of `COSTS` its number.
     """
     request = messages.place(rows["node"].astype(np.int64), rows["request"])
     answer = messages.place(rows["answer_source"], rows["answer_number"])
@@ -82,22 +94,22 @@ def split(
     costs["size"] += messages.size[request]
     costs["uplink"] += messages.size[request]
     costs["downlink"] += messages.size[answer]
-    _acknowledged(costs, answer, messages, _shown(connection))
-    return parts, costs
+    shown = _acknowledgements(answer, messages, _shown(connection))
+    costs["messages"] += shown > 0
+    for cost in ("size", "uplink"):
+        costs[cost] += messages.size[shown]
+    sent = (request > 0).astype(np.int64) + (shown > 0)
+    return Split(parts, costs, sent, (answer > 0).astype(np.int64))
 
 
-def _acknowledged(
-    costs: dict[str, Ints], answer: Ints, messages: Messages, shown: NDArray[np.void]
-) -> None:
-    """Add the messages with which devices say that they have acted on an answer."""
-    acknowledgement = np.zeros(len(messages.sent), dtype=np.int64)
+def _acknowledgements(answer: Ints, messages: Messages, shown: NDArray[np.void]) -> Ints:
+    """Places of the messages with which devices say that they have acted on answers; 0: none."""
+    of_answer = np.zeros(len(messages.sent), dtype=np.int64)
     place = messages.place(shown["source"], shown["number"])
-    acknowledgement[messages.cause[place]] = place
-    acknowledgement[0] = 0
-    place = acknowledgement[answer]
-    costs["messages"] += place > 0
-    costs["size"] += messages.size[place]
-    costs["uplink"] += messages.size[place]
+    of_answer[messages.cause[place]] = place
+    of_answer[0] = 0
+    found: Ints = of_answer[answer]
+    return found
 
 
 def _shown(connection: sqlite3.Connection) -> NDArray[np.void]:

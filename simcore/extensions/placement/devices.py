@@ -152,7 +152,7 @@ class Device:
             "n": self._n, "index": self._index, "at": at, "label": label,
             "confidence": confidence / 1000, "why": verdict.why,
         }  # fmt: skip
-        self._node.send(self._to, "reading", reading, size=16)
+        self._note(self._node.send(self._to, "reading", reading, size=16))
         self._go_on()
 
     def _ask(self, at: int, why: str, own: tuple[Any, int] | None) -> None:
@@ -161,10 +161,17 @@ class Device:
         size = 72
         if own is not None:
             image["label"], image["confidence"], size = own[0], own[1] / 1000, 76
-        self._node.send(self._to, "image", image, size=size)
+        message = self._node.send(self._to, "image", image, size=size)
+        if own is not None:
+            self._note(message)
         assert self._keeper is not None
         self._keeper.asked(self._n, self._clock())
         self._go_on()
+
+    def _note(self, message: Message) -> None:
+        """Have results tell the time of computing; its energy is counted while it lasts."""
+        if self._cost:
+            message.took(self._cost)
 
     def _go_on(self) -> None:
         """Wait for the next sample; those that were missed are not made up for."""

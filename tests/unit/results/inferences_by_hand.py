@@ -67,11 +67,6 @@ INFERENCES = [
 
 def write_inferences(connection, inferences=INFERENCES):
     """Add inferences, told as above, to the database of a run whose nodes are there."""
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS inference(node INTEGER, n INTEGER, sampled INTEGER, "
-        "sent INTEGER, ended INTEGER, place TEXT, reason TEXT, label, confidence REAL, truth, own, "
-        "request INTEGER, answer_source INTEGER, answer_number INTEGER)"
-    )
     order = {name: id for id, name in connection.execute("SELECT id, name FROM node")}
     rows = []
     for node, n, sampled, sent, ended, *rest, request, answer in inferences:

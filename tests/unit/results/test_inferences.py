@@ -212,6 +212,83 @@ def test_expected_of_a_run_that_cannot_tell(run, make_run):
     assert "no inference occurred" in outcome.explanation
 
 
+# --- energy ---
+
+
+@pytest.fixture
+def energetic(placed_run):
+    """The same run with a radio of 1 uJ a byte (half of it to receive), and 10 B of overhead.
+
+    meter-0 draws 1 mW idle and 5 mW for 8 ms, in which it computes for its two inferences; meter-1
+    draws 1 mW idle, and 20 mJ in a state of its own.
+    """
+    directory = placed_run()
+    with sqlite3.connect(directory / "run.sqlite") as connection:
+        connection.executemany(
+            "INSERT INTO meter(node, idle, active, tx, rx, overhead) VALUES (?,?,?,?,?,?)",
+            [(node, 1e-3, 5e-3, 1e-6, 0.5e-6, 10) for node in (0, 1)],
+        )
+        connection.executemany(
+            "INSERT INTO energy VALUES (?,1,?,?,?,?,0)",
+            [
+                (0, "idle", 292e-6, 292 * MS, 0),
+                (0, "active", 40e-6, 8 * MS, 0),
+                (0, "tx", 130e-6, 0, 130),
+                (0, "rx", 13e-6, 0, 26),
+                (1, "idle", 200e-6, 200 * MS, 0),
+                (1, "camera", 20e-3, 100 * MS, 0),
+                (1, "tx", 250e-6, 0, 250),
+                (1, "rx", 13e-6, 0, 26),
+            ],
+        )
+    connection.close()
+    with open_run(directory) as run:
+        yield run
+
+
+def test_energy_by_the_bytes_and_the_computing(energetic):
+    found = load(energetic.connection)
+    computing = (40e-6 - 8e-6) / 2  # shared by the two of meter-0
+    camera = (20e-3 - 100e-6) / 3
+    assert found.energy.tolist() == pytest.approx([
+        26e-6 + computing,
+        82e-6 + 13e-6 + camera,
+        82e-6 + camera,
+        86e-6 + camera,
+        (86 + 18) * 1e-6 + 13e-6 + computing,
+    ])  # fmt: skip
+    drawn = [292e-6 + 40e-6 + 130e-6 + 13e-6, 200e-6 + 20e-3 + 250e-6 + 13e-6]
+    assert found.drawn.tolist() == pytest.approx(
+        [drawn[0] / 2, drawn[1] / 3, drawn[1] / 3, drawn[1] / 3, drawn[0] / 2]
+    )
+
+
+def test_energy_adds_up_to_what_devices_drew_beyond_being_idle(energetic):
+    energy = load(energetic.connection).energy
+    beyond = (130 + 13 + 32) * 1e-6 + (250 + 13) * 1e-6 + 20e-3 - 100e-6
+    assert energy.sum() == pytest.approx(beyond)
+
+
+def test_computing_is_shared_by_all_where_the_device_answers_none(energetic):
+    connection = sqlite3.connect(":memory:")
+    energetic.connection.backup(connection)
+    connection.execute("UPDATE inference SET own = NULL")
+    connection.execute("UPDATE energy SET part = 'active' WHERE part = 'camera'")
+    energy = load(connection).energy
+    assert energy[2] == pytest.approx(82e-6 + (20e-3 - 100e-6) / 3)
+    connection.close()
+
+
+def test_energy_in_figures_and_tables(energetic):
+    found = load(energetic.connection)
+    everything, *_ = summarise(found)
+    assert everything.energy == pytest.approx(found.energy.mean())
+    assert everything.drawn == pytest.approx(found.drawn.mean())
+    assert energetic.inferences().energy.tolist() == pytest.approx(found.energy.tolist())
+    outcome = evaluate(parse("max(inference.energy) >= 6mJ"), Metrics(energetic.connection))
+    assert outcome.passed, outcome.explanation
+
+
 # --- all chains add up ---
 
 _times = st.integers(0, 20)
