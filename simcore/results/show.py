@@ -12,7 +12,7 @@ from simcore.results.statistics import Measurement
 from simcore.units import show_duration
 
 NOTHING = "-"
-_JOULES = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "uJ"), (1e-9, "nJ"))
+_JOULES = ((1e3, "kJ"), (1.0, "J"), (1e-3, "mJ"), (1e-6, "uJ"), (1e-9, "nJ"))
 
 
 def time(ns: float | None) -> str:

@@ -107,5 +107,5 @@ class Battery:
         node = self._meter.node
         detail = freeze({"joule": self._meter.joule(self.capacity)})
         self._federation.recorder.fault(now, "begin", "battery", node.name, detail)
-        node.record("battery", 0.0)
+        node.record("lifetime", now)
         node.crash()

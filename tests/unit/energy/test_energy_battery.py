@@ -34,7 +34,7 @@ def test_an_idle_node_lasts_capacity_over_power():
     assert ended(told) == [3_333_333_334]
     assert [line for line in told.lines if line[1] != "message"] == [
         (3_333_333_334, "fault", 1, "begin", "battery", "meter", '{"joule":0.01}'),
-        (3_333_333_334, "measurement", "meter", 1, "battery", "float", 0.0),
+        (3_333_333_334, "measurement", "meter", 1, "lifetime", "int", 3_333_333_334),
     ]
     assert told.federation.nodes["meter"].down
 
