@@ -54,6 +54,7 @@ def _print(found: Comparison, console: Console) -> None:
         _pairs(console, title, pairs)
     if found.same:  # equal figures side by side tell nothing
         return
+    _inferences(console, found.inferences)
     _flows(console, found.flows)
     _pairs(console, "Means of measurements", found.measurements)
 
@@ -98,6 +99,19 @@ def _pairs(console: Console, title: str, pairs: Mapping[str, Pair]) -> None:
     console.print(table)
     if len(pairs) > MOST:
         _line(console, "", "", f"  ... and {len(pairs) - MOST:,} more")
+
+
+def _inferences(console: Console, places: Mapping[str, Mapping[str, Pair]]) -> None:
+    if not places:
+        return
+    table = _table(console, "Inferences", "", "N", "accuracy", "p50", "p95", "energy")
+    for name, columns in places.items():
+        for place, run in enumerate(("first", "second")):
+            n, share, *times, joule = (pair[place] for pair in columns.values())
+            accuracy = show.NOTHING if share is None else show.percent(share)
+            cells = [_value(n), accuracy, *(show.time(ns) for ns in times), show.energy(joule)]
+            table.add_row(Text(f"  {name}, {run}"), *map(Text, cells))
+    console.print(table)
 
 
 def _flows(console: Console, flows: Mapping[str, Mapping[str, Pair]]) -> None:

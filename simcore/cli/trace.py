@@ -60,8 +60,7 @@ def command(
     console = make_console()
     _print(chain, asked, console, None if everything else MOST)
     if others:
-        what = f"{others:,} more that do not lead to it; --all prints them"
-        _line(console, Text(f"\n... and {what}"))
+        _line(console, Text(f"\n... and {others:,} more beside this way; --all prints them"))
 
 
 def _document(chain: Chain) -> dict[str, object]:

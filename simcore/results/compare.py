@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from simcore.results.difference import Difference, first_difference
+from simcore.results.inferences import PlaceFigures, summarise
 from simcore.results.metrics import Flow, Metrics
 from simcore.results.store import Run
+
+FLOWING = ("delivered", "p50", "p95", "p99")
+INFERRED = ("n", "accuracy", "p50", "p95", "energy")
+"""Number, share of right answers, percentiles of the latency (ns), mean energy of devices (J)."""
 
 Pair = tuple[Any, Any]
 """The value in the first and in the second run; None where one has none."""
@@ -19,9 +24,9 @@ Pair = tuple[Any, Any]
 class Comparison:
     """What differs between two runs. Times in ns; every mapping holds differences only.
 
-    `flows` and `measurements` hold every flow and measurement of either run, for reading side
-    by side: per flow the 50th, 95th and 99th percentile of its latency, per measurement its
-    mean.
+    `flows`, `inferences` and `measurements` hold every flow, place and measurement of either run,
+    for reading side by side: per flow the 50th, 95th and 99th percentile of its latency; per place
+    where inferences were answered, and of all, what it is in `INFERRED`; per measurement its mean.
     """
 
     digests: tuple[str | None, str | None]
@@ -33,6 +38,7 @@ class Comparison:
     """Seed, duration, platform, exactness, windows, and how the runs ended."""
     counts: Mapping[str, Pair]
     flows: Mapping[str, Mapping[str, Pair]]
+    inferences: Mapping[str, Mapping[str, Pair]]
     measurements: Mapping[str, Pair]
     difference: Difference | None
 
@@ -62,7 +68,8 @@ def compare(first: Run, second: Run) -> Comparison:
         versions=differing(_versions(a), _versions(b)),
         other=differing(_other(a), _other(b)),
         counts=differing(_counts(figures[0]), _counts(figures[1])),
-        flows=_side_by_side(_flows(figures[0]), _flows(figures[1])),
+        flows=_side_by_side(_flows(figures[0]), _flows(figures[1]), FLOWING),
+        inferences=_side_by_side(_inferences(figures[0]), _inferences(figures[1]), INFERRED),
         measurements=_means(*figures),
         difference=None if same else first_difference(first.connection, second.connection),
     )
@@ -128,13 +135,29 @@ def _percentiles(flow: Flow) -> dict[str, Any]:
     return {"delivered": flow.counts.delivered, **shown}
 
 
+def _inferences(figures: Metrics) -> dict[str, dict[str, Any]]:
+    return {each.place: _inferred(each) for each in summarise(figures.inferred)}
+
+
+def _inferred(figures: PlaceFigures) -> dict[str, Any]:
+    times = {name: getattr(figures.latency, name) for name in ("p50", "p95")}
+    return {
+        "n": figures.n,
+        "accuracy": figures.accuracy,
+        **{name: None if math.isnan(ns) else ns for name, ns in times.items()},
+        "energy": figures.energy,
+    }
+
+
 def _side_by_side(
-    first: Mapping[str, Mapping[str, Any]], second: Mapping[str, Mapping[str, Any]]
+    first: Mapping[str, Mapping[str, Any]],
+    second: Mapping[str, Mapping[str, Any]],
+    columns: Sequence[str],
 ) -> dict[str, dict[str, Pair]]:
     return {
         name: {
             column: (first.get(name, {}).get(column), second.get(name, {}).get(column))
-            for column in ("delivered", "p50", "p95", "p99")
+            for column in columns
         }
         for name in dict.fromkeys([*first, *second])
     }

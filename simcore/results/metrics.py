@@ -206,11 +206,12 @@ class Metrics:
         from simcore.results.inferences import measured  # which needs this module
 
         found: NDArray[Any] | None
-        found = measured(self._inferred, measure, place=place, deadline=self.deadline)
+        found = measured(self.inferred, measure, place=place, deadline=self.deadline)
         return found
 
     @cached_property
-    def _inferred(self) -> Inferences:
+    def inferred(self) -> Inferences:
+        """What became of each inference."""
         from simcore.results.inferences import load
 
         return load(self._connection)

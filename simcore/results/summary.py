@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import product
 from typing import Any
 
 from rich.console import Console
@@ -17,9 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from simcore.expect import Outcome
-from simcore.results import show
+from simcore.results import inference_summary, next_steps, show
 from simcore.results.energy import PARTS, NodeEnergy, node_energies
 from simcore.results.faults import bundles
+from simcore.results.inferences import deadline_of, summarise
 from simcore.results.metrics import Flow, Metrics
 from simcore.results.store import Run, duration
 from simcore.units import show_si
@@ -51,9 +52,10 @@ def print_summary(
         outcomes: what became of the scenario's expectations, in its order.
         metrics: the figures, if they were computed already.
     """
-    figures = metrics or Metrics(run.connection)
+    figures = metrics or Metrics(run.connection, deadline_of(run.manifest))
     _header(run, console)
     _messages(figures, console)
+    _inferences(figures, console)
     _flows(figures, console)
     _measurements(figures, console)
     _energy(run, console)
@@ -174,6 +176,20 @@ def _percentiles(flow: Flow) -> tuple[str, ...]:
 def _split(flow: Flow) -> tuple[str, ...]:
     means = (flow.network.mean, flow.queueing.mean, flow.computing.mean)
     return tuple(show.time(ns) for ns in (*means, flow.end_to_end.p95))
+
+
+def _inferences(figures: Metrics, console: Console) -> None:
+    places = summarise(figures.inferred, deadline=figures.deadline)
+    if not places:
+        return
+    head = inference_summary.head(places, figures.deadline)
+    _line(console, ("Inferences", "bold"), f"   {head}")
+    console.print()
+    for rows in inference_summary.tables(places):
+        table = _table(rows.title, *rows.columns)
+        for cells in rows.cells:
+            _add(table, *cells)
+        _show(table, console)
 
 
 def _measurements(figures: Metrics, console: Console) -> None:
@@ -368,23 +384,5 @@ def _expectations(outcomes: Sequence[Outcome], console: Console) -> None:
 
 def _next(run: Run, console: Console) -> None:
     _line(console, ("Results", "bold"), f"   {run.path}")
-    commands = [show.command("report", run.path)]
-    first = _worth_tracing(run)
-    if first:
-        commands.append(show.command("trace", run.path, first))
-    commands.append(show.command("export", run.path))
-    if (run.manifest.get("participants") or {}).get("exchanges"):
-        commands.append(show.command("timeline", run.path))
-    for line in commands:
+    for line in next_steps.commands(run):
         _line(console, f"  {line}")
-
-
-def _worth_tracing(run: Run) -> str | None:
-    """A message to try `trace` on: the first one that another one led to, if there is any."""
-    queries = (
-        "SELECT n.name, t.number FROM trail t JOIN node n ON n.id = t.source "
-        "WHERE t.cause_number IS NOT NULL LIMIT 1",
-        "SELECT n.name, m.number FROM message m JOIN node n ON n.id = m.source LIMIT 1",
-    )
-    rows = (run.connection.execute(query).fetchone() for query in queries)
-    return next((f"{name}/{number}" for name, number in islice(filter(None, rows), 1)), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import inferences_by_hand
 import pytest
 from by_hand import MANIFEST, MEASUREMENTS, MESSAGES, MS, OUTSIDE
 from click.testing import CliRunner
@@ -88,3 +89,33 @@ def test_long_values_are_cut(make_run):
     runs = [str(make_run("a")), str(make_run("b", manifest=long))]
     output = CliRunner().invoke(command, runs, standalone_mode=False).output
     assert "x" * 37 + "..." in output and "x" * 38 not in output
+
+
+def test_inferences_side_by_side(placed_run):
+    others = [(*row[:5], "edge", *row[6:]) for row in inferences_by_hand.INFERENCES[:2]]
+    first, second = placed_run("a"), placed_run("b", inferences=others)
+    with open_run(first) as one, open_run(second) as other:
+        found = compare(one, other)
+    assert found.inferences["all"]["n"] == (5, 2)
+    assert found.inferences["all"]["accuracy"] == (0.5, 1.0)
+    assert found.inferences["device"]["p50"] == (8.5e6, None)
+    assert found.inferences["all"]["energy"] == (None, None)
+
+
+def test_inferences_are_printed(placed_run):
+    others = [(*row[:5], "edge", *row[6:]) for row in inferences_by_hand.INFERENCES[:2]]
+    runs = [
+        str(placed_run("a")),
+        str(placed_run("b", inferences=others, manifest={"digest": "f" * 64})),
+    ]
+    lines = [
+        " ".join(line.split()) for line in CliRunner().invoke(command, runs).output.splitlines()
+    ]
+    begin = lines.index("Inferences")
+    assert lines[begin + 1 : begin + 6] == [
+        "N accuracy p50 p95 energy",
+        "all, first 5 50 % 18 ms 111 ms -",
+        "all, second 2 100 % 14.5 ms 23.1 ms -",
+        "device, first 2 50 % 8.5 ms 11.7 ms -",
+        "device, second - - - - -",
+    ]

@@ -241,3 +241,28 @@ def test_show():
     assert show.lost(Counts(10, 9, 0, {"loss": 1})) == "loss 1 (10 %)"
     assert show.digest(MANIFEST, 4) == "0123"
     assert show.command("report", "my run") == "python -m simcore report 'my run'"
+
+
+def test_inferences_by_place(placed_run):
+    manifest = {"resolved": {"placement": {"deadline": "24ms"}}}
+    directory = placed_run(manifest=manifest)
+    lines = squeezed(summary(directory))
+    begin = lines.index("Inferences 5, 4 answered; accuracy 50 % (15 to 85); 60 % within 24 ms")
+    assert lines[begin + 2 : begin + 16] == [
+        "Inferences by place of the answer",
+        "place N share accuracy (95 %) p50 p95 p99 uplink",
+        "all 5 100 % 50 % (15 to 85) 18 ms 111 ms 123 ms 64.0 B",
+        "device 2 40 % 50 % (9.5 to 90.5) 8.5 ms 11.7 ms 11.9 ms 46.0 B",
+        "edge 1 20 % 100 % (20.7 to 100) 24 ms 24 ms 24 ms 72.0 B",
+        "cloud 1 20 % 0 % (0 to 79.3) 126 ms 126 ms 126 ms 84.0 B",
+        "none 1 20 % - - - - 72.0 B",
+        "",
+        "Mean latency split of inferences",
+        "place sampling radio wan lan queueing computing other",
+        "all 2.25 ms 7.5 ms 20 ms 1 ms 2 ms 8 ms 1 ms",
+        "device 2.5 ms 0 0 0 0 6 ms 0",
+        "edge 2 ms 16 ms 0 2 ms 1 ms 3 ms 0",
+        "cloud 2 ms 14 ms 80 ms 2 ms 7 ms 17 ms 4 ms",
+    ]
+    assert f"python -m simcore trace {directory} --inference meter-1 1" in lines
+    assert max(map(len, summary(directory, width=80).splitlines()[begin : begin + 16])) <= 80

@@ -191,7 +191,7 @@ def test_what_does_not_lead_to_the_answer_is_left_out(placed_run):
     run = str(placed_run(messages=[*inferences_by_hand.MESSAGES, also]))
     asked = [run, "--inference", "meter-0", "2"]
     short = CliRunner().invoke(command, asked).output
-    assert "ack, 4 B" not in short and "... and 1 more that do not lead to it; --all" in short
+    assert "ack, 4 B" not in short and "... and 1 more beside this way; --all prints them" in short
     assert "ack, 4 B" in CliRunner().invoke(command, [*asked, "--all"]).output
     assert "ack, 4 B" in CliRunner().invoke(command, [run, "meter-0/2"]).output
 
