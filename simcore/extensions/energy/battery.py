@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from simcore.payload import freeze
 
 if TYPE_CHECKING:
+    from simcore.federation import Federation
+
     from .meter import Meter
 
 NEAR = 10**9
@@ -39,8 +41,6 @@ class Battery:
         self._armed = self._federation.end
         self._slack = 0
         self._grid = self._federation.windows is not None
-        if self._grid:
-            self._federation.at(CHECK, self._check)
 
     def left(self, now: int) -> int:
         """What it holds (aJ * scale); below 0 by what was drawn at once at its end."""
@@ -96,12 +96,11 @@ class Battery:
         else:
             self.look(time)
 
-    def _check(self) -> None:
-        now = self._federation.calendar.now
+    def check(self, now: int) -> bool:
+        """Look at it at a time (ns) of the grid; whether it is to be looked at again."""
         if self._meter.born is not None and self.left(now) <= 0:
             self._run_out(now)
-        elif now + CHECK < self._federation.end:
-            self._federation.at(now + CHECK, self._check)
+        return self.left(now) > 0
 
     def _run_out(self, now: int) -> None:
         node = self._meter.node
@@ -109,3 +108,20 @@ class Battery:
         self._federation.recorder.fault(now, "begin", "battery", node.name, detail)
         node.record("lifetime", now)
         node.crash()
+
+
+def check_all(federation: Federation, batteries: list[Battery]) -> None:
+    """Have the batteries of a run with free-running nodes looked at, every `CHECK`."""
+
+    def check() -> None:
+        now = federation.calendar.now
+        batteries[:] = [battery for battery in batteries if battery.check(now)]
+        again()
+
+    def again() -> None:
+        after = federation.calendar.now + CHECK
+        if batteries and after < federation.end:
+            federation.at(after, check)
+
+    if federation.windows is not None:
+        again()

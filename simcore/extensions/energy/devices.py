@@ -34,9 +34,9 @@ RADIOS: Mapping[str, Device] = {
     ),
     "cc2538": Device(
         {"tx": "24mA at 3V", "rx": "20mA at 3V", "rate": "250kbit/s"},
-        "Texas Instruments, CC2538 data sheet SWRS096, Features: Active-Mode TX at 0 dBm (CPU Idle) "
-        "24 mA, Active-Mode RX (CPU Idle) 20 mA; IEEE 802.15.4, 250 kbit/s. Its idle processor is "
-        "in these figures",
+        "Texas Instruments, CC2538 data sheet SWRS096, Features: Active-Mode TX at 0 dBm (CPU "
+        "Idle) 24 mA, Active-Mode RX (CPU Idle) 20 mA; IEEE 802.15.4, 250 kbit/s. Its idle "
+        "processor is in these figures",
     ),
     "esp8266": Device(
         {"tx": "145mA at 3.3V", "rx": "60mA at 3.3V", "rate": "54Mbit/s"},

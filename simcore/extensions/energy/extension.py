@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from simcore.message import Fate
 
-from .battery import Battery
+from .battery import Battery, check_all
 from .keys import SCHEMA, check_entry
 from .meter import Meter, MeteredPath
 from .profile import read_profile
@@ -65,6 +65,7 @@ class Energy:
     def attach(self, federation: Federation, value: Any) -> None:
         """Put a meter beside each node that is named."""
         scenario = federation.scenario
+        batteries: list[Battery] = []
         meters: list[Meter | None] = [None] * len(scenario.nodes)
         for name, entry in value.items():
             members = scenario.select(name)
@@ -80,6 +81,8 @@ class Energy:
                 meter = meters[spec.order] = Meter(federation.nodes[spec.name], profile)
                 if profile.battery is not None:
                     meter.battery = Battery(meter, profile.battery)
+                    batteries.append(meter.battery)
+        check_all(federation, batteries)
         _meters[federation] = meters
         federation.recorder.meters(meter.row() for meter in meters if meter is not None)
         _follow(federation, meters)

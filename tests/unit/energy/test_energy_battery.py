@@ -6,11 +6,13 @@ meter ---> hub      1 ms
 from __future__ import annotations
 
 import pytest
+import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import MS, S, both, play, world
+from worlds import MS, S, Taking, both, play, world
 
 from simcore.extensions import energy
+from simcore.protocol.service import Done, Output
 
 
 def run(meter, entry, lasts="10s", drive=None, **options):
@@ -260,3 +262,53 @@ def test_a_battery_is_no_event_for_each_message(sends):
 
     run(meter, {"idle": "1mW", "battery": "100J", "radio": {"tx": "1nJ", "rx": "1nJ"}}, "11s")
     assert len(pushed) < 3
+
+
+class Chatter:
+    """A free-running participant that sends now and then, and counts instructions of no time."""
+
+    def __init__(self, born):
+        self.now = born
+
+    def advance(self, until, inputs):
+        start, self.now = self.now, until
+        times = range(-(-start // (7 * MS)) * 7 * MS, until, 7 * MS)
+        return Done([Output(time, "hub", "x", "1", 20, None, 0, 0) for time in times], [])
+
+
+@pytest.mark.parametrize("window", [None, "1ms", "300us"])
+def test_in_a_run_with_free_running_nodes_batteries_are_looked_at_on_a_grid(window):
+    """The chatter's 10 mJ last 0.95 s, the model's 0.333 s: both end at the next tenth of a second."""
+    entries = {
+        "chatter": {"idle": "8mW", "battery": "10mJ", "radio": {"tx": "1uJ", "rx": "1uJ"}},
+        "meter": {"idle": "3mW", "battery": "1mJ"},
+    }
+    chatter = Taking("free_running", lambda name, life, born: Chatter(born))
+    told = play(
+        world(
+            {"chatter": chatter, "meter": quiet, "hub": None},
+            [both("chatter", "hub", "5ms"), both("meter", "hub", "5ms")],
+            lasts="2s",
+            window=window,
+            extensions={"energy": entries},
+        )
+    )
+    assert [line for line in told.lines if line[1] == "fault"] == [
+        (400 * MS, "fault", 1, "begin", "battery", "meter", '{"joule":0.001}'),
+        (1_000 * MS, "fault", 2, "begin", "battery", "chatter", '{"joule":0.01}'),
+    ]
+    assert len(told.arrivals("hub")) == 1_000 // 7 + 1
+    assert told.digest.startswith("0f6b421de1e91a9a")
+
+
+def test_the_end_is_exact_in_an_environment_that_counts_seconds():
+    told = play(
+        world(
+            {"meter": quiet},
+            lasts="10s",
+            extensions={"energy": {"meter": {"idle": "3mW", "battery": "10mJ"}}},
+        ),
+        env=simpy.Environment(),
+        unit="1s",
+    )
+    assert ended(told) == [3_333_333_334]
