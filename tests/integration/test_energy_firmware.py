@@ -84,6 +84,13 @@ def test_instructions_are_what_a_processor_draws(tmp_path):
         assert other[name].times == {k: v for k, v in node.times.items() if k in ("idle", "active")}
 
 
+def test_instructions_count_instead_of_what_the_scenario_says(tmp_path):
+    """So that a scenario serves both native firmware and QEMU."""
+    counted = run(tmp_path / "1", "qemu", f"energy={{meter: {METER}}}")
+    told = METER.replace("}}", "}, computing: {image: 1s}}")
+    assert run(tmp_path / "2", "qemu", f"energy={{meter: {told}}}") == counted
+
+
 def test_a_device_that_starts_again_counts_from_zero(tmp_path):
     fault = "faults=[{at: 1s, for: 1s, node: meter-0, crash: true}]"
     run(tmp_path / "run", "qemu", f"energy={{meter: {METER}}}", fault)

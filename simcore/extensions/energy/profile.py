@@ -114,7 +114,10 @@ def read_profile(
         instruction=energy(entry["instruction"]) * scale if "instruction" in entry else None,
         instruction_time=instruction_time,
         radio=None if radio is None else _radio(radio, bits, scale),
-        computing={kind: _time(each) for kind, each in entry.get("computing", {}).items()},
+        # What a node executes is counted, not told.
+        computing={}
+        if instruction_time is not None
+        else {kind: _time(each) for kind, each in entry.get("computing", {}).items()},
         battery=energy(entry["battery"]) * scale if "battery" in entry else None,
         workers=workers,
     )
