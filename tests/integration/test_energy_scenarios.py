@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ns3_native import require_ns3
 from support import ROOT, Project
 
 from simcore import Federation, open_run
@@ -103,3 +104,27 @@ def test_a_run_that_fails_tells_what_was_drawn_until_then(tmp_path: Path) -> Non
         Federation(scenario, out=tmp_path / "run").run()
     with open_run(tmp_path / "run") as run:
         assert node_energies(run.connection)["meter"].sent == 50
+
+
+@pytest.mark.ns3
+def test_packets_of_ns3_count_once_at_each_end(tmp_path: Path) -> None:
+    """No retransmission of the MAC layer is seen; a battery ends a node of a packet network, too."""
+    require_ns3()
+    entries = [
+        f"{group}: {{idle: 1mW, radio: {RADIO}, battery: {battery}}}"
+        for group, battery in (("meter", "5mJ"), ("gateway", "1kJ"))
+    ]
+    scenario = load(
+        SCENARIOS / "lrwpan_meters.yaml",
+        until="6s",
+        overrides=[f"energy={{{', '.join(entries)}}}"],
+    )
+    digest = Federation(scenario, out=tmp_path / "run").run()
+    with open_run(tmp_path / "run") as run:
+        for name, node in node_energies(run.connection).items():
+            assert node.sent == bytes_of(run, name, "source") > 0
+            assert node.received == bytes_of(run, name, "destination")
+            assert (node.left == 0) == name.startswith("meter")
+        ends = run.connection.execute("SELECT kind FROM fault").fetchall()
+    assert ends == [("battery",)] * len(scenario.groups["meter"])
+    assert Federation(scenario).run() == digest

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,3 +106,58 @@ def test_quantities(read, text, value):
 def test_refusals(read, text, reason):
     with pytest.raises(UnitError, match=reason):
         read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "nanowatts"),
+    [
+        ("5.5mW", 5_500_000),
+        ("0W", 0),
+        ("12mA at 3.3V", 39_600_000),
+        ("0.28 uA at 3300 mV", 924),
+        ("1.5kW", 1_500_000_000_000),
+    ],
+)
+def test_power(text, nanowatts):
+    assert units.power(text) == nanowatts
+
+
+@pytest.mark.parametrize(
+    ("text", "attojoules"),
+    [
+        ("0.5nJ", 500_000_000),
+        ("1.9uJ", 1_900_000_000_000),
+        ("2400mAh at 3V", 25_920 * 10**18),
+        ("1Wh", 3_600 * 10**18),
+        ("1aJ", 1),
+    ],
+)
+def test_energy(text, attojoules):
+    assert units.energy(text) == attojoules
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "why"),
+    [
+        (units.power, "5", "has no unit: a power needs one of nW, uW"),
+        (units.power, "5J", "unknown unit 'J'"),
+        (units.power, "3mA", "unknown unit 'mA': a power takes"),
+        (units.power, "3mA at 3", "'3' has no unit: a voltage needs"),
+        (units.power, "1nA at 1mV", "finer than the smallest power, 1 nW"),
+        (units.power, 5, "is not a power"),
+        (units.energy, "2400mAh", "2400mAh at 3V"),
+        (units.energy, "3mA at 3V", "unknown unit 'mA'"),
+        (units.energy, "0.5aJ", "finer than the smallest quantity of energy, 1 aJ"),
+    ],
+)
+def test_what_is_no_power_or_energy(read, text, why):
+    with pytest.raises(UnitError, match=re.escape(why)):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0 W"), (1.2345e-9, "1.234 nW"), (0.0396, "39.6 mW"), (1.0, "1 W"), (2_500.0, "2.5 kW")],
+)
+def test_quantities_for_people(value, text):
+    assert units.show_si(value, "W") == text

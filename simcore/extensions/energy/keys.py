@@ -184,8 +184,18 @@ def check_entry(
             checker.problem(
                 (*place, "instruction"), "a node that executes one draws less than an idle one"
             )
-    if "battery" in entry and units.energy(entry["battery"]) == 0:
-        checker.problem((*place, "battery"), "must be more than 0")
+    if "states" in entry and counts is not None:
+        checker.problem((*place, "states"), "has no effect: only models enter states", at_key=True)
+    if "battery" in entry:
+        _check_battery(whole, (*place, "battery"), checker)
+
+
+def _check_battery(whole: Mapping[str, Any], place: Path, checker: Checker) -> None:
+    if units.energy(whole["battery"]) == 0:
+        checker.problem(place, "must be more than 0")
+    powers = [whole.get("idle", "0W"), whole.get("active", "0W"), *whole.get("states", {}).values()]
+    if not ({"radio", "instruction"} & set(whole) or any(units.power(each) for each in powers)):
+        checker.problem(place, "never ends: the entry names nothing that draws", at_key=True)
 
 
 def _check_radio(radio: Any, place: Path, checker: Checker) -> None:

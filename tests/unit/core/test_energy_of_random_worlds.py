@@ -22,17 +22,21 @@ ENTRY = {
 END = 6_000_000
 
 
+def with_energy(scenario: Any, **keys: Any) -> Any:
+    """The same world with a meter at each node."""
+    entries = {group: {**ENTRY, **keys} for group in scenario.groups}
+    return replace(scenario, extensions={**scenario.extensions, "energy": entries})
+
+
 def counted(scenario: Any, drive: Any = None, **keys: Any) -> tuple[Any, list[EnergyRow]]:
     """The run as told, and its rows of energy."""
     rows: list[EnergyRow] = []
-    entries = dict.fromkeys(scenario.groups, {**ENTRY, **keys})
-    scenario = replace(scenario, extensions={**scenario.extensions, "energy": entries})
 
     def driven(federation: Any) -> None:
         federation.recorder.energy = rows.extend
         (drive or (lambda f: f.env.run(until=f.calendar.env_time(f.end))))(federation)
 
-    return play(scenario, driven), rows
+    return play(with_energy(scenario, **keys), driven), rows
 
 
 @settings(max_examples=60, deadline=None)
@@ -72,10 +76,8 @@ def test_nothing_depends_on_how_a_run_is_driven(make, battery, slices):
 
     sliced, others = counted(make(), in_slices, **keys)
     assert (sliced.digest, others) == (whole.digest, rows)
-    scenario = make()
-    entries = dict.fromkeys(scenario.groups, {**ENTRY, **keys})
-    scenario = replace(scenario, extensions={**scenario.extensions, "energy": entries})
-    assert play(scenario, env=simpy.Environment(), unit="1us").digest == whole.digest
+    other = play(with_energy(make(), **keys), env=simpy.Environment(), unit="1us")
+    assert other.digest == whole.digest
 
 
 @settings(max_examples=60, deadline=None)
