@@ -55,7 +55,7 @@ Answers = dict[tuple[str, int], tuple[str, int | None, float | None]]
 
 def answers(folder: Path, kinds: str) -> Answers:
     """What was said of each picture: place and reason, label, confidence."""
-    query = f"SELECT source, destination, kind, payload FROM messages WHERE kind IN {kinds}"  # noqa: S608
+    query = f"SELECT source, destination, kind, payload FROM messages WHERE kind IN {kinds}"
     found: Answers = {}
     with open_run(folder) as opened:
         for source, destination, kind, text in opened.connection.execute(query):
