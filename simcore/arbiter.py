@@ -8,7 +8,8 @@ all federations in it, owns the only event that is scheduled behind all others.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from simpy import Environment
@@ -113,6 +114,28 @@ class Arbiter:
             return following
         time = waking.calendar.env_time(waking.calendar.heap[0][0])
         return min(following, instant.calendar.time_of(time))
+
+    def settle_alone(self, instant: Instant, queue: Sequence[tuple[Any, ...]]) -> bool:
+        """Settle at once, in few steps, where nothing else has to do at this instant: mostly so.
+
+        Args:
+            instant: of the federation whose calendar handles this instant.
+            queue: the environment's; its times are whole numbers.
+
+        Returns:
+            Whether all is settled; if not, `conclude` does the rest.
+        """
+        if self._shared:
+            return False
+        now, asking, ending = instant.calendar.now, self._asking, self._ending
+        while asking:
+            if ending or self._event is not None or (queue and queue[0][0] <= now):
+                return False
+            asking.clear()
+            if instant.settle():
+                ending.append(instant)
+            asking = self._asking
+        return not ending
 
     def _settle(self, env: Environment) -> None:
         while (self._asking or self._ending) and self._event is None:

@@ -107,7 +107,7 @@ class Calendar:
         self._wake: _Wake | None = None
         self._spare: _Wake | None = None
         self._handler = self._handle
-        self._clock = env if isinstance(env, Clock) and scale == 1 and env.attach(self) else None
+        self.clock = env if isinstance(env, Clock) and scale == 1 and env.attach(self) else None
 
     def current(self) -> int:
         """Virtual time in ns, also for code that the environment runs between two wakes."""
@@ -141,8 +141,8 @@ class Calendar:
 
     def _schedule(self, time: int) -> None:
         """Have the environment wake the calendar: by a SimPy event, unless it is a `Clock`."""
-        if self._clock is not None:
-            self.armed_as = self._clock.number()
+        if self.clock is not None:
+            self.armed_as = self.clock.number()
             return
         wake = self._spare or _Wake(self.env)
         self._spare = None

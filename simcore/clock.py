@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from simpy import Environment
-from simpy.core import SimTime
+from simpy.core import Infinity, SimTime
 from simpy.events import EventPriority
 
 from simcore.units import MAX_TIME
@@ -70,7 +70,8 @@ class Clock(Environment):
 
     def peek(self) -> SimTime:
         """Time of the next event, a wake included."""
-        time, queued = self._wakes.armed_for, super().peek()
+        time, queue = self._wakes.armed_for, self._queue
+        queued = queue[0][0] if queue else Infinity
         return min(queued, time) if 0 <= time < NEVER else queued  # below 0: it is being handled
 
     def step(self) -> None:

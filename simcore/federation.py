@@ -315,8 +315,8 @@ class Federation:
         recorded.append(message)
         if len(recorded) >= self.recorder.threshold:
             self.recorder.flush(message.at)
-        if self._observers:
-            self._notify(message)
+        for observer in self._observers:
+            observer(message)
         receiver.deliver(message)
 
     def announce(self, message: Message, at: int) -> None:
@@ -344,10 +344,6 @@ class Federation:
         recorded.append(message)
         if len(recorded) >= self.recorder.threshold:
             self.recorder.flush(message.at)
-        if self._observers:
-            self._notify(message)
-
-    def _notify(self, message: Message) -> None:
         for observer in self._observers:
             observer(message)
 

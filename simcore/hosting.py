@@ -151,18 +151,19 @@ class HostedNode(Node):
                 f"{output.kind!r} to {output.destination}: size is {size!r}, not bytes"
             )
         self.sent += 1
-        receiver = path.receiver
+        kind, federation, receiver = output.kind, self.federation, path.receiver
         message = Message(
             output.at,
             self.order,
             self.sent,
             receiver.order,
-            self.federation.kind_number(output.kind, self.name),
-            size_of(output.payload, size),
+            federation.kinds.get(kind if type(kind) is str else "")
+            or federation.kind_number(kind, self.name),
+            size if size is not None else size_of(output.payload),
             output.payload,
             output.at,
             0,
-            output.kind,
+            kind,
             self,
             receiver,
             path,
@@ -266,7 +267,7 @@ class ReactiveHost(Host):
             node = self.node_of(measure.node)
             node.hold(measure.at, now, node.measure, measure)
         for output in done.outputs:
-            node = self.node_of(output.source)
+            node = self.nodes[0] if output.source is None else self.node_of(output.source)
             if node.down:
                 continue  # the participant stands behind others as well
             message = node.emit(output)

@@ -41,6 +41,7 @@ class Instant:
         self.index = federation.index
         self._federation = federation
         self._arbiter = arbiter_of(self.env)
+        self._clock = self.calendar.clock
         self._arbiter.join(scale)
         self._asked = False
         self._closed = False
@@ -85,7 +86,9 @@ class Instant:
             federation.attend()
         if federation.network.active:
             self.ask()
-        self._arbiter.conclude(self.env, self)
+        clock = self._clock
+        if clock is None or not self._arbiter.settle_alone(self, clock._queue):
+            self._arbiter.conclude(self.env, self)
 
     def following(self) -> int:
         """The next instant (ns) at which anything can happen, but for what is in the network."""
@@ -103,10 +106,12 @@ class Instant:
         if self._staged:
             staged, self._staged = self._staged, []
             _release(staged)
-        self.calendar.handle_due()
+        heap, now = self.calendar.heap, self.calendar.now
+        if heap and heap[0][0] == now:
+            self.calendar.handle_due()
         if self._demanding:
             self._round()
-        if self.calendar.is_due():
+        if heap and heap[0][0] == now:
             self.ask()
         federation = self._federation
         return bool(self._entering) or federation.windows is not None or federation.network.active
@@ -114,9 +119,14 @@ class Instant:
     def _round(self) -> None:
         """Advance all reactive participants that are due, at the same time."""
         now = self.calendar.now
+        if len(self._demanding) == 1:  # as nearly always
+            _, host = self._demanding.popitem()
+            if host.begin(now):
+                host.finish(now)
+            return
         demanding, self._demanding = self._demanding, {}
-        orders = sorted(demanding) if len(demanding) > 1 else demanding
-        under_way = [host for host in map(demanding.__getitem__, orders) if host.begin(now)]
+        hosts = [demanding[order] for order in sorted(demanding)]
+        under_way = [host for host in hosts if host.begin(now)]
         for host in under_way:
             host.finish(now)
 

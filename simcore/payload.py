@@ -8,9 +8,11 @@ sides of the wire keep them.
 
 from __future__ import annotations
 
+from binascii import a2b_base64, b2a_base64
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from simcore.protocol.peer import MAX_DEPTH, PayloadError, plain, restore
 
@@ -18,6 +20,7 @@ __all__ = ["MAX_SIZE", "PayloadError", "freeze", "refreeze", "size_of", "thaw"]
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder().decode
+_NESTED = frozenset({dict, list})
 _FLAT = frozenset({str, int, bool, float, type(None)})
 
 MAX_SIZE = 2**40
@@ -36,14 +39,22 @@ def freeze(value: Any) -> str:
     """
     try:
         if type(value) is dict:
+            flat, count = value, 0
             for key, item in value.items():
-                if type(item) not in _FLAT or type(key) is not str:
+                if type(key) is not str:
                     break
+                if type(item) not in _FLAT:
+                    if type(item) is not bytes:
+                        break
+                    if not count:
+                        flat = value.copy()
+                    count += 1
+                    flat[key] = Raw(b'{"$b64":"%b"}' % b2a_base64(item, newline=False))
             else:
                 # The common case in few steps. The encoder writes NaN and infinity as null,
                 # and a key may look like what stands for bytes: those go the long way.
-                text = _encode(value).decode()
-                if "null" not in text and "$b64" not in text:
+                text = _encode(flat).decode()
+                if "null" not in text and text.count("$b64") == count:
                     return text
         return _encode(plain(value)).decode()
     except PayloadError:
@@ -111,4 +122,19 @@ def _canonical(value: Any, where: str, depth: int) -> Any:
 def thaw(text: str) -> Any:
     """The value of a frozen payload, a fresh copy at each call; bytes come back as bytes."""
     value = _decode(text)
-    return restore(value) if "$b64" in text else value
+    if "$b64" not in text:
+        return value
+    if type(value) is dict and "$b64" not in value:
+        # The common case in few steps: bytes right in a mapping, and nothing else nested.
+        for key, item in value.items():
+            if type(item) in _NESTED:
+                if type(item) is list or len(item) != 1 or type(item.get("$b64")) is not str:
+                    break
+                try:
+                    value[key] = a2b_base64(item["$b64"], strict_mode=True)
+                except ValueError:
+                    break
+        else:
+            return value
+        value = _decode(text)
+    return restore(value)

@@ -229,12 +229,6 @@ class Context:
         """Record a measurement, at the end of the computing declared so far in this handler."""
         self._host.measures.append(Measure(self._at, name, value))
 
-    def _begin(self, now: int, cause: Any) -> None:
-        self.now = self._at = now
-        self._cause = cause
-        self._waited = self._computed = 0
-        self._holds_worker = False
-
 
 class ServiceHost:
     """Runs one service instance.
@@ -355,17 +349,26 @@ class ServiceHost:
         elif self._on_message is not None:
             for message in inputs:
                 self._handle(now, message, self._on_message, message)
+        if self.timers:
+            self._wake(now)
+        return self._done()
+
+    def _wake(self, now: int) -> None:
+        """Handle the timers that are due."""
         due = [(when, number, name) for name, (when, number) in self.timers.items() if when <= now]
         for when, number, name in sorted(due):
             if self.timers.get(name) == (when, number):
                 del self.timers[name]
                 if self._on_timer is not None:
                     self._call(now, None, self._on_timer, name)
-        return self._done()
 
     def _call(self, now: int, cause: Any, handler: Callable[..., None], *arguments: Any) -> None:
         context = self._context
-        context._begin(now, cause)
+        # As a new context would be, without making one for each message.
+        context.now = context._at = now
+        context._cause = cause
+        context._waited = context._computed = 0
+        context._holds_worker = False
         try:
             handler(context, *arguments)
         except Overloaded:

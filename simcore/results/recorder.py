@@ -299,9 +299,9 @@ class Recorder:
         self._write(
             [
                 *_in_blocks(_INSERT_MESSAGE, rows),
-                ("INSERT INTO trail VALUES (?,?,?,?,?,?,?,?)", trails),
+                *_in_blocks("INSERT INTO trail VALUES (?,?,?,?,?,?,?,?)", trails),
                 ("INSERT INTO hop VALUES (?,?,?,?,?,?,?,?)", hops),
-                ("INSERT INTO measurement VALUES (?,?,?,?,?,?)", measurements),
+                *_in_blocks("INSERT INTO measurement VALUES (?,?,?,?,?,?)", measurements),
                 ("INSERT INTO fault VALUES (?,?,?,?,?,?)", faults),
                 ("INSERT INTO late VALUES (?,?,?,?)", late),
                 ("INSERT INTO energy VALUES (?,?,?,?,?,?,?)", energy),

@@ -129,8 +129,9 @@ class Dispatcher:
             return False
         client = self._client(device)
         client.at_work = True
-        for overdue in client.overdue(ctx.now - PATIENCE):
-            self._waiting[overdue.asking] -= 1
+        if client.images:
+            for overdue in client.overdue(ctx.now - PATIENCE):
+                self._waiting[overdue.asking] -= 1
         known = client.images.get(image.n)
         if known is not None and known.at == image.at:
             return True  # a copy

@@ -91,7 +91,7 @@ class _Device:
     def life(self, at: int) -> int:
         """Which life it was in at a virtual time (ns), from 0."""
         began = self.began
-        life = len(began) - 1
+        life = len(began) - 1  # mostly 0
         while life and began[life] > at:
             life -= 1
         return life

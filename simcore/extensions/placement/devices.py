@@ -94,7 +94,8 @@ class Device:
         self._cost = cost
         self._to = to
         self._show = show
-        self._began = node.now
+        # A model may do other things first; the clock runs since the node started.
+        self._began = 0 if node.lives == 1 else node.now
         self._keeper: Keeper | None = None
         self._n = self._index = self._next = self._period = 0
         self._quiet = False
@@ -121,14 +122,15 @@ class Device:
         keeper = self._keeper
         assert keeper is not None
         self._n += 1
-        at = self._clock()
+        node = self._node
+        now = node.now
+        at = (now - self._began) // 1000
         keeper.sample(at)
         if not keeper.rule.computes:
             self._ask(at, "rule", None)
         elif self._cost:
-            node = self._node
             energy.enter(node, "active", self._cost)
-            node.at(node.now + self._cost, lambda: self._computed(at))
+            node.at(now + self._cost, lambda: self._computed(at))
         else:
             self._computed(at)
 
