@@ -9,7 +9,6 @@ its global state.
 from __future__ import annotations
 
 import io
-import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -177,7 +176,12 @@ def line_style(place: int) -> dict[str, Any]:
 
 
 def stacked(
-    axes: Axes, names: Sequence[str], parts: Mapping[str, Sequence[float]], totals: Sequence[str]
+    axes: Axes,
+    names: Sequence[str],
+    parts: Mapping[str, Sequence[float]],
+    totals: Sequence[float],
+    looks: Sequence[str],
+    of: str,
 ) -> None:
     """Bars below each other, each stacked from parts.
 
@@ -185,23 +189,27 @@ def stacked(
         axes: where.
         names: of the bars, from the top.
         parts: length of each part, by bar.
-        totals: what to write at the end of each bar.
+        totals: of each bar, with what is too short to be drawn.
+        looks: all parts that there could be; the place of a part here decides how it looks.
+        of: what is measured, with its unit.
     """
     left = [0.0] * len(names)
     places = range(len(names))
-    for (colour, hatch), (part, lengths) in zip(
-        itertools.cycle(AREAS), parts.items(), strict=False
-    ):
+    for part, lengths in parts.items():
+        colour, hatch = AREAS[looks.index(part) % len(AREAS)]
         axes.barh(
             places, lengths, left=left, label=part, color=colour, hatch=hatch,
             edgecolor="#000000", linewidth=0.6, height=0.62,
         )  # fmt: skip
         left = [a + b for a, b in zip(left, lengths, strict=True)]
-    for place, end, text in zip(places, left, totals, strict=True):
-        axes.annotate(text, (end, place), xytext=(4, 0), textcoords="offset points", va="center")
+    for place, end, total in zip(places, left, totals, strict=True):
+        axes.annotate(
+            f"{total:.3g}", (end, place), xytext=(4, 0), textcoords="offset points", va="center"
+        )
     axes.set_yticks(places, names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlim(0, 1.18 * max([*left, 1e-300]))
+    axes.set_xlabel(of)
 
 
 def plain_log(axes: Axes) -> None:

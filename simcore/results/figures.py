@@ -46,6 +46,8 @@ def draw_cdf(
     series: Sequence[tuple[str, Ints]],
     of: str,
     totals: Sequence[int] | None = None,
+    *,
+    log: bool | None = None,
 ) -> tuple[float, str]:
     """Draw cumulative distributions of times.
 
@@ -54,13 +56,15 @@ def draw_cdf(
         series: name and times (ns) of each, none empty.
         of: of what the shares are.
         totals: of how many each is a share; None: of as many as have a time.
+        log: whether the axis is logarithmic, if no time is 0; None: if the times differ much.
 
     Returns:
         The unit of the axis: its length in ns, and its name.
     """
     scale, unit = drawing.unit_of(max(float(values.max()) for _, values in series))
     positive = min(float(values.min()) for _, values in series) > 0
-    wide = max(v.max() for _, v in series) > 100 * min(v.min() for _, v in series)
+    if log is None:
+        log = bool(max(v.max() for _, v in series) > 100 * min(v.min() for _, v in series))
     for place, (name, values) in enumerate(series):
         x, y = _curve(values)
         if totals is not None:
@@ -74,7 +78,7 @@ def draw_cdf(
             drawstyle="steps-post" if len(values) <= _POINTS else "default",
             label=show.label(name),
         )
-    if positive and wide:
+    if positive and log:
         drawing.plain_log(axes)
     axes.set_xlabel(f"latency [{unit}]")
     axes.set_ylabel(f"share of {of}")

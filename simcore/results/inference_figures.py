@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 MOST = 16
 """Lines, bars and points that a figure shows."""
+
+_RESERVED = ("idle", "active", "tx", "rx")
+"""Parts of the energy of every node; further ones are states of its own."""
+
+_TAIL = 20
+"""How many times its median the slowest line may reach on an axis that is not logarithmic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,9 @@ def latency(series: Sequence[tuple[str, Ints, int]], *, by: str, deadlines: Sequ
         axes = figure.add_subplot()
         lines = [(f"{name} (N = {total:,})", values) for name, values, total in series]
         totals = [total for *_, total in series]
-        scale, unit = draw_cdf(axes, lines, "inferences answered", totals)
+        slowest = max(float(np.median(values)) for _, values in lines)
+        tail = max(float(values.max()) for _, values in lines) > _TAIL * slowest
+        scale, unit = draw_cdf(axes, lines, "inferences answered", totals, log=tail)
         for deadline in deadlines:
             axes.axvline(deadline / scale, color="#000000", linewidth=0.7, linestyle=(0, (1, 3)))
             axes.annotate(
@@ -93,37 +101,14 @@ def breakdown(bars: Sequence[tuple[str, Mapping[str, float]]], *, by: str) -> Ch
         bars: name and split (ns, by part) of each.
         by: what the bars stand for.
     """
-    totals = [math.fsum(split.values()) for _, split in bars]
-    scale, unit = drawing.unit_of(max(totals))
-    parts = [part for part in PARTS if any(split[part] for _, split in bars)]
-
-    def draw(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        drawing.stacked(
-            axes,
-            [show.label(name) for name, _ in bars],
-            {part: [split[part] / scale for _, split in bars] for part in parts},
-            [f"{total / scale:.3g}" for total in totals],
-        )
-        axes.set_xlabel(f"mean latency [{unit}]")
-        drawing.legend(figure, axes)
-
-    return Chart(
+    scale, unit = drawing.unit_of(max(math.fsum(split.values()) for _, split in bars))
+    return _stacks(
         "breakdown",
         f"Mean latency of inferences, by {by}, and what it was spent on",
-        draw,
-        drawing.rows(len(bars), drawing.legend_rows(len(parts))),
-        _zero(parts),
+        [(name, {part: ns / scale for part, ns in split.items()}) for name, split in bars],
+        PARTS,
+        f"mean latency [{unit}]",
     )
-
-
-def _zero(parts: Sequence[str]) -> str:
-    rest = [part for part in PARTS if part not in parts]
-    return f"Nothing was spent on {_listed(rest)}." if rest else ""
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def energy(bars: Sequence[tuple[str, Mapping[str, float]]], *, by: str) -> Chart:
@@ -133,28 +118,41 @@ def energy(bars: Sequence[tuple[str, Mapping[str, float]]], *, by: str) -> Chart
         bars: name and energy (J, by part) of each.
         by: what the bars stand for.
     """
+    scale, unit = show.energy_unit(max(math.fsum(split.values()) for _, split in bars))
+    own = dict.fromkeys(part for _, split in bars for part in split if part not in _RESERVED)
+    chart = _stacks(
+        "energy",
+        f"Energy that a node spent during the run, by {by} and state",
+        [(name, {part: joule / scale for part, joule in split.items()}) for name, split in bars],
+        (*_RESERVED, *own),
+        f"energy of a node [{unit}]",
+    )
+    return replace(chart, note=f"Means over the nodes. {chart.note}".strip())
+
+
+def _stacks(
+    name: str,
+    title: str,
+    bars: Sequence[tuple[str, Mapping[str, float]]],
+    parts: Sequence[str],
+    of: str,
+) -> Chart:
+    """Stacked bars, without the parts that could not be seen in any."""
     totals = [math.fsum(split.values()) for _, split in bars]
-    scale, unit = show.energy_unit(max(totals))
-    parts = dict.fromkeys(part for _, split in bars for part in split)
+    least = max(totals) / 500
+    lengths = {part: [split.get(part, 0.0) for _, split in bars] for part in parts}
+    seen = {part: some for part, some in lengths.items() if max(some) > least}
+    hidden = [part for part, some in lengths.items() if part not in seen and any(some)]
+    note = f"Too short to be seen: {', '.join(hidden)}." if hidden else ""
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
-        drawing.stacked(
-            axes,
-            [show.label(name) for name, _ in bars],
-            {part: [split.get(part, 0.0) / scale for _, split in bars] for part in parts},
-            [f"{total / scale:.3g}" for total in totals],
-        )
-        axes.set_xlabel(f"energy of a node [{unit}]")
+        names = [show.label(bar) for bar, _ in bars]
+        drawing.stacked(axes, names, seen, totals, parts, of)
         drawing.legend(figure, axes)
 
-    return Chart(
-        "energy",
-        f"Energy that a node spent during the run, by {by} and state",
-        draw,
-        drawing.rows(len(bars), drawing.legend_rows(len(parts))),
-        "Means over the nodes.",
-    )
+    height = drawing.rows(len(bars), drawing.legend_rows(len(seen)))
+    return Chart(name, title, draw, height, note)
 
 
 def confusion_matrix(matrix: Confusion) -> Chart:
@@ -255,12 +253,12 @@ def _panel(
         grey = drawing.GREYS[place // len(drawing.MARKERS) % 2]
         axes.errorbar(
             [cost], [y], yerr=[[y - low], [high - y]], xerr=reach,
-            color=grey, linestyle="none", elinewidth=0.6, capsize=1.5, zorder=3,
+            color=grey, linestyle="none", elinewidth=0.6, capsize=1.5, zorder=3, clip_on=False,
         )  # fmt: skip
         axes.plot(
             [cost], [y], marker=drawing.MARKERS[place % len(drawing.MARKERS)], markersize=5,
             color=grey, markerfacecolor=grey if point.efficient else "#ffffff",
-            linestyle="none", zorder=4, label=show.label(point.name),
+            linestyle="none", zorder=4, clip_on=False, label=show.label(point.name),
         )  # fmt: skip
     front = _front(placed)
     axes.plot(

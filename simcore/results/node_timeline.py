@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 
 from simcore.errors import UsageError
@@ -18,6 +18,9 @@ from simcore.results.store import snapshot
 
 MOST_IMAGES = 4
 """Images that are shown where nobody chose a stretch."""
+
+MOST_CHOSEN = 500
+"""Images of a stretch that somebody chose."""
 
 _CANDIDATES = 50
 """Nodes among which one is chosen."""
@@ -92,13 +95,15 @@ def moments(
             places, or during a fault.
 
     Raises:
-        UsageError: no such node, or it takes no samples.
+        UsageError: no such node, it takes no samples, or it took too many between these times.
     """
     with snapshot(connection):
         faults = spans(connection)
         best = None
-        for id, name in _candidates(_names(connection), node):
-            images = _images(connection, id)
+        candidates = _candidates(_names(connection), node)
+        taken = _images(connection, [id for id, _ in candidates])
+        for id, name in candidates:
+            images = taken[id]
             own = [fault for fault in faults if name in fault.target.split("->")]
             some = _choose(images, own)
             if best is None or len(some) > len(best[-1]):
@@ -108,12 +113,17 @@ def moments(
         id, name, images, own, some = best
         windows = [between] if between is not None else _windows(some)
         inside = [i for i in images if _touches(windows, i.sampled, i.end)]
+        if len(inside) > MOST_CHOSEN:
+            raise UsageError(
+                f"{name} took {len(inside):,} images between these times, and a figure shows "
+                f"{MOST_CHOSEN}: choose a shorter stretch"
+            )
         return Moments(
             node=name,
             windows=windows,
             images=inside,
             transits=_transits(connection, id, windows),
-            work=_work(connection, id, [i.request for i in inside if i.request is not None]),
+            work=_work(connection, id, inside),
             faults=[f for f in own if _touches(windows, f.begin, f.end)],
         )
 
@@ -141,21 +151,22 @@ def _candidates(names: Sequence[tuple[int, str]], node: str | None) -> Sequence[
     return found
 
 
-def _images(connection: sqlite3.Connection, id: int) -> list[Image]:
+def _images(connection: sqlite3.Connection, nodes: Sequence[int]) -> dict[int, list[Image]]:
+    """What each of some nodes took, by time."""
     rows = connection.execute(
-        "SELECT i.n, i.sampled, i.sent, i.ended, i.place, i.label = i.truth, i.request, "
+        "SELECT i.node, i.n, i.sampled, i.sent, i.ended, i.place, i.label = i.truth, i.request, "
         "coalesce(t.computed, 0) FROM inference i "
         "LEFT JOIN trail t ON t.source = i.node AND t.number = i.request "
-        "WHERE i.node = ? ORDER BY i.sampled, i.n",
-        (id,),
+        f"WHERE i.node IN ({_marks(nodes)}) ORDER BY i.sampled, i.n",
+        nodes,
     )
-    return [
-        Image(
-            n, sampled, sent, ended, place, None if right is None else bool(right), request,
-            max(sampled, sent - computed),
-        )
-        for n, sampled, sent, ended, place, right, request, computed in rows
-    ]  # fmt: skip
+    found: dict[int, list[Image]] = {}
+    for node, n, sampled, sent, ended, place, right, request, computed in rows:
+        judged = None if right is None else bool(right)
+        began = max(sampled, sent - computed)
+        image = Image(n, sampled, sent, ended, place, judged, request, began)
+        found.setdefault(node, []).append(image)
+    return found
 
 
 def _choose(images: Sequence[Image], faults: Sequence[FaultSpan]) -> list[Image]:
@@ -196,29 +207,54 @@ def _transits(
     return [transit for transit in found if _touches(windows, transit.sent, transit.at)]
 
 
-def _work(connection: sqlite3.Connection, id: int, requests: Iterable[int]) -> list[Work]:
-    """What was computed elsewhere on the way from requests to their answers."""
-    found: list[Work] = []
-    for number in requests:
-        origin = connection.execute(
-            "SELECT coalesce(t.origin, m.sent) FROM message m LEFT JOIN trail t "
-            "ON t.source = m.source AND t.number = m.number WHERE m.source = ? AND m.number = ?",
-            (id, number),
-        ).fetchone()
-        if origin is None:  # not written yet
-            continue
-        rows = connection.execute(
-            "SELECT t.source, t.number, t.cause_source, t.cause_number, t.waited, t.computed, "
-            "m.sent, n.name, n.tier FROM trail t JOIN node n ON n.id = t.source "
-            "JOIN message m ON m.source = t.source AND m.number = t.number WHERE t.origin = ?",
-            origin,
-        ).fetchall()
-        reached, grown = {(id, number)}, True
-        while grown:
-            more = {(row[0], row[1]) for row in rows if (row[2], row[3]) in reached} - reached
-            reached |= more
-            grown = bool(more)
-        for source, own, _, _, waited, computed, sent, name, tier in rows:
-            if (source, own) in reached and source != id and waited + computed:
-                found.append(Work(name, tier, sent - computed - waited, sent - computed, sent))
+def _work(connection: sqlite3.Connection, id: int, images: Sequence[Image]) -> list[Work]:
+    """What was computed elsewhere on the way from requests to their answers.
+
+    A run that is under way or was killed has no indexes, so each query here is one pass at most.
+    """
+    sent = {image.request: image.sent for image in images if image.request is not None}
+    own = f"source = ? AND number IN ({_marks(sent)})"
+    known = connection.execute(f"SELECT number, origin FROM trail WHERE {own}", (id, *sent))
+    origins = set({**sent, **dict(known)}.values())
+    rows = connection.execute(
+        "SELECT source, number, cause_source, cause_number, waited, computed FROM trail "
+        f"WHERE origin IN ({_marks(origins)})",
+        tuple(origins),
+    ).fetchall()
+    effects: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    spent: dict[tuple[int, int], tuple[int, int]] = {}
+    for source, number, cause_source, cause_number, *times in rows:
+        effects.setdefault((cause_source, cause_number), []).append((source, number))
+        spent[source, number] = (times[0], times[1])
+    waiting, reached = [(id, number) for number in sent], set()
+    while waiting:
+        key = waiting.pop()
+        if key not in reached:
+            reached.add(key)
+            waiting += effects.get(key, ())
+    working = {key for key in reached if any(spent.get(key, ())) and key[0] != id}
+    return _placed(connection, {key: spent[key] for key in working})
+
+
+def _placed(
+    connection: sqlite3.Connection, spent: Mapping[tuple[int, int], tuple[int, int]]
+) -> list[Work]:
+    """Where and when messages were computed that waited and took so long (ns), by time."""
+    nodes = {id: rest for id, *rest in connection.execute("SELECT id, name, tier FROM node")}
+    sources, numbers = {source for source, _ in spent}, {number for _, number in spent}
+    rows = connection.execute(
+        f"SELECT source, number, sent FROM message WHERE source IN ({_marks(sources)}) "
+        f"AND number IN ({_marks(numbers)}) ORDER BY sent, source, number",
+        (*sources, *numbers),
+    )
+    found = []
+    for source, number, sent in rows:
+        if (source, number) in spent:
+            waited, computed = spent[source, number]
+            name, tier = nodes[source]
+            found.append(Work(name, tier, sent - computed - waited, sent - computed, sent))
     return found
+
+
+def _marks(values: Sized) -> str:
+    return ",".join("?" * len(values))

@@ -6,13 +6,14 @@ import re
 from xml.etree import ElementTree
 
 import pytest
+from by_hand import MS
 from click.testing import CliRunner
 from inferring import make_inferring
 from reading import Page, svgs, words
 
 from simcore.cli.report import command
 from simcore.errors import UsageError
-from simcore.results import page, report, report_runs, variants
+from simcore.results import node_timeline, page, report, report_runs, variants
 from simcore.results.store import open_run
 
 pytest.importorskip("matplotlib")
@@ -109,6 +110,28 @@ def test_a_node_and_a_stretch_of_its_time(folder):
         render(run, node="metre-1")
     with pytest.raises(UsageError, match="'cloud' of the run takes samples; 3 do: meter-0"):
         render(run, node="cloud")
+
+
+def test_too_long_a_stretch(folder, monkeypatch):
+    monkeypatch.setattr(node_timeline, "MOST_CHOSEN", 2)
+    with pytest.raises(UsageError, match="took 3 images between these times, and a figure shows 2"):
+        render(folder / "confidence-1", node="meter-1", between=(2 * 10**9, 5 * 10**9))
+
+
+def test_moments_by_hand(placed_run):
+    """Of the chain of meter-0/2, what edge and cloud did, and what the gateway computed."""
+    with open_run(placed_run()) as run:
+        found = node_timeline.moments(run.connection, node="meter-0")
+    assert [(image.n, image.place, image.right) for image in found.images] == [
+        (1, "device", True), (2, "cloud", False),
+    ]  # fmt: skip
+    work = [(w.node, w.begin // MS, w.started // MS, w.end // MS) for w in found.work]
+    assert work == [
+        ("gateway", 126, 126, 127), ("edge", 128, 133, 136), ("cloud", 181, 181, 190),
+    ]  # fmt: skip
+    radio = [(t.sent // MS, t.at // MS, t.outgoing) for t in found.transits]
+    assert radio == [(15, 20, True), (116, 126, True), (230, 236, False), (236, 244, True)]
+    assert found.images[0].computing == 11 * MS and found.faults == []
 
 
 def test_a_timeline_takes_inferences(make_run):
