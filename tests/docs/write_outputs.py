@@ -28,6 +28,7 @@ _VARIES = (
         re.compile(r"(running \d+ trials, .*\n)?(trial \d+ \(seed \d+\): .*\n)+"),
         "...\n",
     ),  # in the order in which they end
+    (re.compile(r"running .+: \d+ runs, \d+ at a time\n(.+: done.*\n)+"), "...\n"),
 )
 
 
