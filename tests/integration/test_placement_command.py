@@ -127,8 +127,12 @@ def test_a_policy_that_fails_does_not_hide_the_others(scenario: Path) -> None:
 
 
 def test_a_missed_expectation_is_told(scenario: Path) -> None:
+    """One that the scenario's own policy missed: of others it expects nothing."""
     expect = 'expect=["accuracy(inference) >= 99%"]'
-    result, _ = compare(scenario, "--policies", "device,cloud", "--set", expect)
+    options = ("--policies", "device,cloud", "--set", expect, "--set")
+    result, _ = compare(scenario, *options, "placement.policy=cloud")
+    assert result.return_value == ExitCode.OK and "an expectation" not in result.output
+    result, _ = compare(scenario, *options, "placement.policy=device")
     assert result.return_value == ExitCode.DIFFERENT
     assert "device: done, but an expectation failed" in result.output
     assert "1 of 2 missed an expectation: device" in result.output
