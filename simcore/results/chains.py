@@ -11,13 +11,11 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
-Records = NDArray[np.void]
 
 RADIO, WAN, LAN = range(3)
 """What a message crossed: it has an end on a device; else one in the cloud; else neither."""
@@ -26,26 +24,13 @@ _CHUNK = 100_000
 _LONGEST = 10_000
 """Messages of one chain; only a damaged run, whose causes lead in a circle, has more."""
 
-_MESSAGE = np.dtype(
-    [
-        ("source", "i8"),
-        ("number", "i8"),
-        ("destination", "i8"),
-        ("size", "i8"),
-        ("sent", "i8"),
-        ("at", "i8"),
-    ]
-)
-_TRAIL = np.dtype(
-    [
-        ("source", "i8"),
-        ("number", "i8"),
-        ("cause_source", "i8"),
-        ("cause_number", "i8"),
-        ("queued", "i8"),
-        ("waited", "i8"),
-        ("computed", "i8"),
-    ]
+# Most of the time goes into making a Python number of each value, so two of them share one.
+_NUMBER, _SIZE = 38, 32
+"""Bits of a message's number, and of its size."""
+_MESSAGE = f"(source << {_NUMBER}) | number, (destination << {_SIZE}) | size, sent, at"
+_TRAIL = (
+    f"(source << {_NUMBER}) | number, coalesce((cause_source << {_NUMBER}) | cause_number, 0), "
+    "queued, waited, computed"
 )
 
 
@@ -97,6 +82,9 @@ class Messages:
         places: Ints = np.where(known, self._before[safe] + number, 0)
         return places
 
+    def _place(self, keys: Ints) -> Ints:
+        return self.place(keys >> _NUMBER, keys & ((1 << _NUMBER) - 1))
+
     @property
     def network(self) -> Ints:
         """Time of each in transmission and propagation, ns."""
@@ -104,21 +92,22 @@ class Messages:
 
     def _read(self, connection: sqlite3.Connection, chosen: bool) -> None:
         device, cloud = _in_tier(connection, "device"), _in_tier(connection, "cloud")
-        for rows in _chunks(connection, _of("message", chosen), _MESSAGE):
-            place = self.place(rows["source"], rows["number"])
-            self.sent[place], self.at[place] = rows["sent"], rows["at"]
-            self.size[place] = rows["size"]
-            ends = rows["source"], rows["destination"]
+        for keys, ends, sent, at in _columns(connection, _MESSAGE, _of("message", chosen)):
+            place = self._place(keys)
+            self.sent[place], self.at[place] = sent, at
+            self.size[place] = ends & ((1 << _SIZE) - 1)
+            source, destination = keys >> _NUMBER, ends >> _SIZE
             self.medium[place] = np.select(
-                [device[ends[0]] | device[ends[1]], cloud[ends[0]] | cloud[ends[1]]],
+                [device[source] | device[destination], cloud[source] | cloud[destination]],
                 [RADIO, WAN],
                 LAN,
             )
-        for rows in _chunks(connection, _of("trail", chosen), _TRAIL):
-            place = self.place(rows["source"], rows["number"])
-            self.cause[place] = self.place(rows["cause_source"], rows["cause_number"])
-            for name in ("queued", "waited", "computed"):
-                getattr(self, name)[place] = rows[name]
+        trail = _columns(connection, _TRAIL, _of("trail", chosen))
+        for keys, causes, queued, waited, computed in trail:
+            place = self._place(keys)
+            self.cause[place] = self._place(causes)
+            self.queued[place], self.waited[place] = queued, waited
+            self.computed[place] = computed
         # What is in the trail only belongs to a run that is being written.
         for column in (self.sent, self.at, self.queued, self.waited, self.computed):
             column[0] = 0
@@ -162,11 +151,15 @@ def _of(table: str, chosen: bool) -> str:
     return f"{table} CROSS JOIN temp.chosen USING (source, number)" if chosen else table
 
 
-def _chunks(
-    connection: sqlite3.Connection, table: str, dtype: np.dtype[np.void]
-) -> Iterator[Records]:
-    """The rows of a table, some at a time; what is null is -1."""
-    names = ", ".join(f"coalesce({name}, -1)" for name in dtype.names or ())
-    cursor: Iterator[Any] = connection.execute(f"SELECT {names} FROM {table}")
-    while len(rows := np.fromiter(itertools.islice(cursor, _CHUNK), dtype=dtype)):
-        yield rows
+def _columns(
+    connection: sqlite3.Connection, columns: str, table: str
+) -> Iterator[tuple[Ints, ...]]:
+    """Columns of integers of a table, some rows at a time."""
+    cursor = connection.execute(f"SELECT {columns} FROM {table}")
+    width = len(cursor.description)
+    while True:
+        some = itertools.chain.from_iterable(itertools.islice(cursor, _CHUNK))
+        values = np.fromiter(some, dtype=np.int64)
+        if len(values) == 0:
+            return
+        yield tuple(values.reshape(-1, width).T)
