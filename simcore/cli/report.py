@@ -43,12 +43,16 @@ def command(
     else:
         if node is not None or between is not None:
             raise click.UsageError("a timeline is of one run: give one RUN with --node")
-        path = (
-            out
-            or Path(os.path.commonpath([path.absolute().parent for path in found])) / "report.html"
-        )
+        path = out or _folder(runs, found) / "report.html"
         compared = variants.compare(found)
         page.write(report_runs.content(compared), path)
         for left_out, why in compared.left_out:
             click.echo(f"{left_out} is not compared: {why}", err=True)
     click.echo(path)
+
+
+def _folder(asked: tuple[Path, ...], found: list[Path]) -> Path:
+    """What holds all the runs: the folder that was asked for, if it was one."""
+    if len(asked) == 1:
+        return asked[0]
+    return Path(os.path.relpath(os.path.commonpath([run.absolute().parent for run in found])))

@@ -233,7 +233,7 @@ def plane(points: Sequence[Point]) -> Chart:
         f"Accuracy as a function of {what}",
         draw,
         height,
-        "The line is the Pareto front: nothing below it and to its right is worth choosing. "
+        "What lies below the Pareto front, or to its right, is beaten by a point on it. "
         + ("Filled: efficient in all three together. " if with_energy else "")
         + "Bars are 95 % intervals.",
     )
@@ -260,13 +260,18 @@ def _panel(
             color=grey, markerfacecolor=grey if point.efficient else "#ffffff",
             linestyle="none", zorder=4, clip_on=False, label=show.label(point.name),
         )  # fmt: skip
-    front = _front(placed)
-    axes.plot(
-        *zip(*front, strict=True), drawstyle="steps-post", color="#6a6a6a", linewidth=1.0,
-        linestyle="--", zorder=2, label="Pareto front",
-    )  # fmt: skip
     axes.set_xlim(left=0)
     axes.margins(x=0.08, y=0.12)
+    (_, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    front = _front(placed)
+    # From the bottom to the right edge: everything on its other side is beaten.
+    ends = [(front[0][0], bottom), *front, (right, front[-1][1])]
+    axes.plot(
+        *zip(*ends, strict=True), drawstyle="steps-post", color="#6a6a6a", linewidth=1.0,
+        linestyle="--", zorder=2, label="Pareto front",
+    )  # fmt: skip
+    axes.set_xlim(0, right)
+    axes.set_ylim(bottom, top)
     drawing.grid(axes)
 
 

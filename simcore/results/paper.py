@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from simcore.errors import ResultsError
-from simcore.results import report_inferences, report_runs, variants
+from simcore.results import report_inferences, report_runs, show, variants
 from simcore.results.drawing import Chart, document
 from simcore.results.figures import of_messages
 from simcore.results.inference_figures import MOST, confusion_matrix
@@ -48,7 +48,7 @@ def of_run(
     if judged is not None:
         some = moments(run.connection, node=node, between=between)
         charts = [*report_inferences.charts(judged, some), *charts]
-    origin = variants.identity([run.manifest])
+    origin = show.identity(run.manifest)
     count = None if judged is None else judged.everything.n
     return [(chart, _caption(chart, origin, count)) for chart in charts]
 
@@ -63,7 +63,7 @@ def of_runs(compared: Compared) -> list[tuple[Chart, str]]:
             chart = confusion_matrix(matrix)
             name = f"confusion-{re.sub(r'[^A-Za-z0-9.]+', '-', variant.name).strip('-')}"
             chart = replace(chart, name=name, title=f"{chart.title}, {variant.name}")
-            origin = variants.identity([run.manifest for run in variant.runs])
+            origin = variants.identity([(variant.name, run.manifest) for run in variant.runs])
             total = sum(run.everything.n for run in variant.runs)
             found.append((chart, _caption(chart, origin, total)))
     return found

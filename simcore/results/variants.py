@@ -31,6 +31,9 @@ from simcore.results.store import MANIFEST, open_run
 MOST_KEYS = 4
 """Keys in which runs may differ to be called by them; beyond that, by their directories."""
 
+MOST_DIGESTS = 6
+"""Runs whose digests a caption has room for."""
+
 POLICY = "placement.policy"
 _NOTHING = object()
 
@@ -171,7 +174,7 @@ class Compared:
     @property
     def identity(self) -> str:
         """Where figures of these runs come from: scenario, seeds, digests."""
-        return identity([run.manifest for run in self.runs])
+        return identity([(v.name, run.manifest) for v in self.variants for run in v.runs])
 
 
 def directories(paths: Iterable[Path]) -> list[Path]:
@@ -229,18 +232,23 @@ def compare(paths: Sequence[Path]) -> Compared:
     )
 
 
-def identity(manifests: Sequence[Mapping[str, Any]]) -> str:
-    """Scenario, seeds and digests of runs of one scenario; of many, a digest over all digests."""
-    if len(manifests) == 1:
+def identity(runs: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """Scenario, seeds and digests of runs of one scenario; of many, a digest over all digests.
+
+    Args:
+        runs: of each the name of its variant, and its manifest.
+    """
+    manifests = [manifest for _, manifest in runs]
+    if len(runs) == 1:
         return show.identity(manifests[0])
-    name = show.scenario_name(manifests[0])
-    if len(manifests) <= 8:
-        each = [f"seed {m.get('seed')} digest {show.digest(m)}" for m in manifests]
-        return f"{name}; {len(manifests)} runs: {', '.join(each)}"
+    scenario = show.scenario_name(manifests[0])
+    if len(runs) <= MOST_DIGESTS:
+        each = [f"{name} (seed {m.get('seed')}, digest {show.digest(m)})" for name, m in runs]
+        return f"{scenario}; runs {', '.join(each)}"
     seeds = ", ".join(map(str, sorted({m.get("seed") or 0 for m in manifests})))
     digests = "".join(sorted(str(m.get("digest")) for m in manifests))
     over = hashlib.sha256(digests.encode()).hexdigest()[:12]
-    return f"{name}; {len(manifests)} runs, seeds {seeds}, SHA-256 of their digests {over}"
+    return f"{scenario}; {len(runs)} runs, seeds {seeds}, SHA-256 of their digests {over}"
 
 
 def _unlike(run: Judged, others: Sequence[Judged]) -> str:

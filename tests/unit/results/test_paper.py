@@ -134,8 +134,8 @@ def test_several_runs(folder, tmp_path):
     svg = (tmp_path / "pareto.svg").read_text(encoding="utf-8")
     assert re.search(r'<svg [^>]*width="513\.\d+pt"', svg)
     captions = (tmp_path / "captions.txt").read_text(encoding="utf-8")
-    assert captions.count("Scenario placement; 3 runs: seed 1 digest ") == 4
-    assert captions.count("Scenario placement; 2 runs: seed 1 digest ") == 1
+    assert captions.count("Scenario placement; runs confidence (seed 1, digest ") == 4
+    assert captions.count("Scenario placement; runs edge (seed 1, digest ") == 1
     assert r"\begin{figure*}" in (tmp_path / "captions.tex").read_text(encoding="utf-8")
 
 

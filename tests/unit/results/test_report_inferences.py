@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -156,7 +157,7 @@ def test_variants_side_by_side(folder, tmp_path):
     captions = found.texts["figcaption"]
     assert len(captions) == 4 and captions[0].startswith("Figure 1. Accuracy")
     for caption in captions:
-        assert "placement; 8 runs: seed 1 digest " in caption
+        assert "placement; 8 runs, seeds 1, 2, SHA-256 of their digests " in caption
     plane, latency = (words(svg) for svg in svgs(text)[:2])
     assert {"accuracy [%]", "mean latency [ms]", "Pareto front", "edge"} <= plane
     assert {"deadline 60 ms", "device (N = 120)"} <= latency
@@ -236,9 +237,13 @@ def test_differences_beyond_the_scenario_are_said(tmp_path):
 
 def test_many_runs_have_one_digest_together(tmp_path):
     manifests = [{"scenario": {"name": "s"}, "seed": n, "digest": f"{n:064}"} for n in range(9)]
-    text = variants.identity(manifests)
+    runs = [("edge", manifest) for manifest in manifests]
+    text = variants.identity(runs)
     assert text.startswith("s; 9 runs, seeds 0, 1, 2, 3, 4, 5, 6, 7, 8, SHA-256 of their digests ")
-    assert text == variants.identity(manifests[::-1])
+    assert text == variants.identity(runs[::-1])
+    assert variants.identity(runs[:2]) == (
+        "s; runs edge (seed 0, digest 000000000000), edge (seed 1, digest 000000000000)"
+    )
 
 
 # --- the command ---
@@ -247,7 +252,8 @@ def test_many_runs_have_one_digest_together(tmp_path):
 def test_the_page_of_several_runs_lies_in_their_folder(tmp_path):
     one, other = (make_inferring(tmp_path / "some" / p, p, images=2) for p in ("edge", "cloud"))
     done = run_command(one, other)
-    assert done.output == f"{tmp_path / 'some' / 'report.html'}\n"
+    assert Path(done.output.strip()).resolve() == tmp_path / "some" / "report.html"
+    assert run_command(tmp_path / "some").output == f"{tmp_path / 'some' / 'report.html'}\n"
 
 
 def test_command_with_a_node(folder, tmp_path):
