@@ -136,7 +136,7 @@ def printed(width: int, *told: Mapping[Metric, float] | None, policies: tuple[st
     plan = planned(*policies)
     console = Console(width=width, color_system=None)
     with console.capture() as captured:
-        code = shown._report(Path("out"), compared(plan, ended(plan, *told)), console)
+        code = shown._report(Path("out"), compared(plan, ended(plan, *told)), policies[0], console)
     assert code == (ExitCode.FAILED if None in told else ExitCode.OK)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n")
 
