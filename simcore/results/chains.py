@@ -15,10 +15,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from simcore.results.tables import has_rows
+
 Ints = NDArray[np.int64]
 
 RADIO, WAN, LAN = range(3)
-"""What a message crossed: it has an end on a device; else one in the cloud; else neither."""
+"""What a link or a message over one leads over: it has an end on a device; else in the cloud."""
 
 _CHUNK = 100_000
 _LONGEST = 10_000
@@ -49,7 +51,6 @@ class Messages:
         queued: time in the queues of links, ns.
         waited: time its computation waited for a worker before it was sent, ns.
         computed: time of that computation, ns.
-        medium: `RADIO`, `WAN` or `LAN`.
 
     Place 0 is no message: it was never sent and weighs nothing.
     """
@@ -69,8 +70,9 @@ class Messages:
         )
         # Half the memory; a message that weighs more than 2 GiB is no message.
         self.size, self.cause = (np.zeros(length, dtype=np.int32) for _ in range(2))
-        self.medium = np.zeros(length, dtype=np.int8)
+        self._medium = np.zeros(length, dtype=np.int8)
         self._read(connection, chosen)
+        self._moved = self._read_hops(connection, chosen)
 
     def place(self, source: Ints, number: Ints) -> Ints:
         """Places of messages; 0 for those that the run does not have, or with a negative source."""
@@ -85,10 +87,13 @@ class Messages:
     def _place(self, keys: Ints) -> Ints:
         return self.place(keys >> _NUMBER, keys & ((1 << _NUMBER) - 1))
 
-    @property
-    def network(self) -> Ints:
-        """Time of each in transmission and propagation, ns."""
-        return self.at - self.sent - self.queued
+    def crossing(self, medium: int, places: Ints) -> Ints:
+        """Time (ns) of messages in transmission and propagation over `RADIO`, `WAN` or `LAN`."""
+        network = self.at[places] - self.sent[places] - self.queued[places]
+        crossing: Ints = np.where(self._medium[places] == medium, network, 0)
+        if self._moved is not None:
+            crossing += self._moved[medium][places]
+        return crossing
 
     def _read(self, connection: sqlite3.Connection, chosen: bool) -> None:
         device, cloud = _in_tier(connection, "device"), _in_tier(connection, "cloud")
@@ -97,7 +102,7 @@ class Messages:
             self.sent[place], self.at[place] = sent, at
             self.size[place] = ends & ((1 << _SIZE) - 1)
             source, destination = keys >> _NUMBER, ends >> _SIZE
-            self.medium[place] = np.select(
+            self._medium[place] = np.select(
                 [device[source] | device[destination], cloud[source] | cloud[destination]],
                 [RADIO, WAN],
                 LAN,
@@ -112,6 +117,23 @@ class Messages:
         for column in (self.sent, self.at, self.queued, self.waited, self.computed):
             column[0] = 0
         self.cause[0] = self.size[0] = 0
+
+    def _read_hops(self, connection: sqlite3.Connection, chosen: bool) -> list[Ints] | None:
+        """For each medium, what the hops of messages over several links add to it or take away."""
+        if not has_rows(connection, "hop"):
+            return None
+        length = len(self.sent)
+        moved = [np.zeros(length, dtype=np.int64) for _ in (RADIO, WAN, LAN)]
+        for keys, over, time in _columns(connection, *_hops(_of("hop", chosen))):
+            place = self._place(keys)
+            for medium in (RADIO, WAN, LAN):
+                gain = np.where(over == medium, time, 0)
+                loss = np.where(self._medium[place] == medium, time, 0)
+                # Sums of times are below 2^53, which floating-point numbers hold exactly.
+                moved[medium] += np.bincount(place, gain - loss, length).astype(np.int64)
+        for column in moved:
+            column[0] = 0
+        return moved
 
     def walk(self, answers: Ints, requests: Ints) -> Iterator[tuple[Ints, Ints]]:
         """Follow chains from their last messages back to their first ones, both included.
@@ -149,6 +171,18 @@ def _of(table: str, chosen: bool) -> str:
     """A table, or those of its rows that were chosen."""
     # CROSS JOIN fixes the order of the loops: an unfinished run has no index on messages.
     return f"{table} CROSS JOIN temp.chosen USING (source, number)" if chosen else table
+
+
+def _hops(table: str) -> tuple[str, str]:
+    """Message, medium and time of each hop: what to select, and from what."""
+    arrow = "instr(link, '->')"
+    return (
+        f"(source << {_NUMBER}) | number, "
+        f"CASE WHEN 'device' IN (a.tier, b.tier) THEN {RADIO} "
+        f"WHEN 'cloud' IN (a.tier, b.tier) THEN {WAN} ELSE {LAN} END, arrived - entered - queued",
+        f"{table} JOIN node a ON a.name = substr(link, 1, {arrow} - 1) "
+        f"JOIN node b ON b.name = substr(link, {arrow} + 2) WHERE arrived IS NOT NULL",
+    )
 
 
 def _columns(

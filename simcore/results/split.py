@@ -5,9 +5,9 @@ A latency is the sum of
 | part | time |
 |---|---|
 | sampling | from the picture to the device's message, but for what the device computed |
-| radio | in transmission and propagation, of messages with an end on a device |
-| wan | the same, of other messages with an end in the cloud |
-| lan | the same, of all other messages |
+| radio | in transmission and propagation, over links with an end on a device |
+| wan | the same, over other links with an end in the cloud |
+| lan | the same, over all other links |
 | queueing | in the queues of links, and waiting for a worker of a service |
 | computing | of device, dispatcher and models, as they declare it |
 | other | the rest: waits of protocols, such as MQTT's for a segment that is sent again |
@@ -65,10 +65,9 @@ def split(rows: NDArray[np.void], messages: Messages, connection: sqlite3.Connec
     latency = np.where(answered, rows["ended"] - rows["sampled"], 0)
     parts = {part: np.zeros(len(rows), dtype=np.int64) for part in PARTS}
     costs = {cost: np.zeros(len(rows), dtype=np.int64) for cost in COSTS}
-    network = messages.network
     for chains, places in messages.walk(answer, request):
         for part, medium in (("radio", RADIO), ("wan", WAN), ("lan", LAN)):
-            parts[part][chains] += np.where(messages.medium[places] == medium, network[places], 0)
+            parts[part][chains] += messages.crossing(medium, places)
         parts["queueing"][chains] += messages.queued[places]
         # What lies before the request is told below.
         after = places != request[chains]

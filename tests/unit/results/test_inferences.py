@@ -92,6 +92,33 @@ def test_a_chain_that_does_not_lead_to_the_request_is_other(placed_run):
     }  # fmt: skip
 
 
+def test_a_message_over_several_links_counts_by_each_of_them(placed_run):
+    """meter-0 asks the cloud by way of the gateway, and has its answer on the same way back.
+
+    | message   | hop              | entered | queued | arrived |
+    |-----------|------------------|---------|--------|---------|
+    | meter-0/1 | meter-0->gateway |      10 |      1 |      18 |
+    |           | gateway->edge    |      18 |        |      20 |
+    |           | edge->cloud      |      20 |      3 |      60 |
+    | cloud/1   | cloud->meter-0   |      65 |        |     105 | (one link)
+    """
+    messages = [
+        ("meter-0/1", "cloud", "image", 72, 10, 60, "delivered", None, 10, 4, 0, 0),
+        ("cloud/1", "meter-0", "result", 16, 65, 105, "delivered", "meter-0/1", 10, 0, 0, 5),
+    ]
+    hops = [
+        ("meter-0/1", 0, "meter-0->gateway", 10, 1, 2, 18),
+        ("meter-0/1", 1, "gateway->edge", 18, 0, 1, 20),
+        ("meter-0/1", 2, "edge->cloud", 20, 3, 1, 60),
+    ]
+    told = ("meter-0", 1, 10, 10, 105, "cloud", "rule", 7, 0.9, 7, None, 1, "cloud/1")
+    with open_run(placed_run(messages=messages, inferences=[told], hops=hops)) as run:
+        found = load(run.connection)
+    assert {part: values[0] / MS for part, values in found.parts.items()} == {
+        "sampling": 0, "radio": 7 + 40, "wan": 37, "lan": 2, "queueing": 4, "computing": 5, "other": 0,
+    }  # fmt: skip
+
+
 def test_causes_in_a_circle_end(placed_run):
     messages = [(*m[:7], "gateway/5", *m[8:]) if m[0] == "edge/2" else m for m in placed.MESSAGES]
     with open_run(placed_run(messages=messages)) as run:
