@@ -30,14 +30,15 @@ INSTALLS: dict[str, str] = {
 PAGES = {str(page.relative_to(ROOT)): page for page in pages()}
 
 
-NEEDS = {"docs/services.md": "onnxruntime"}
+NEEDS = {"docs/guides.md": ("onnx", "onnxruntime"), "docs/services.md": ("onnxruntime",)}
 """Libraries that pages use and that are no requirement of simcore."""
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_page(page: str, tmp_path: Path) -> None:
-    if page in NEEDS and find_spec(NEEDS[page]) is None:
-        unavailable(f"{NEEDS[page]} is not installed")
+    for library in NEEDS.get(page, ()):
+        if find_spec(library) is None:
+            unavailable(f"{library} is not installed")
     steps = Reader(tmp_path, tuple(INSTALLS)).read(PAGES[page])
     problems = [str(step) for step in steps if step.problem is not None]
     if problems:
