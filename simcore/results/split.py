@@ -13,7 +13,8 @@ A latency is the sum of
 | other | the rest: waits of protocols, such as MQTT's for a segment that is sent again |
 
 An inference that the device has kept crossed nothing, so it has sampling, computing and queueing
-only. What a device computes without declaring it, as firmware does, is part of its sampling.
+only. What a device computes without declaring it, as firmware does, is part of its sampling, and so
+is the time that firmware's line takes on its serial port.
 """
 
 from __future__ import annotations
