@@ -2,7 +2,8 @@
 
 A build lies in the user's cache, under a digest of its sources, its command and its compiler, so
 a change of any of them makes a new one. Where there is no compiler, a prebuilt file serves, if it
-was made for this kind of machine from the sources that are here.
+was made for this kind of machine from the sources that are here; or where none is shipped, what a
+compiler that is gone made from them, by the same command.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -32,6 +33,9 @@ REMEDY = "install a C compiler and make (Debian: apt-get install gcc libc6-dev m
 REMEDY_CXX = "install a C++ compiler (Debian: apt-get install g++)"
 
 Language = Literal["C", "C++"]
+
+SOURCE = "source"
+"""The file beside a build that says what it was made from, whatever the compiler was."""
 
 _PATIENCE = 300
 _SHOWN = 8
@@ -52,6 +56,7 @@ class Recipe:
         prebuilt: name of the file that was built before, for `HOST`; None: there is never one.
         language: C or C++.
         depends: what else the build depends on, in words: versions.
+        environment: variables of the build, beside those that there are.
     """
 
     what: str
@@ -63,6 +68,7 @@ class Recipe:
     prebuilt: str | None = None
     language: Language = "C"
     depends: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def ready_made(self) -> Path:
@@ -72,7 +78,7 @@ class Recipe:
     @property
     def is_kept(self) -> bool:
         """Whether it is built already."""
-        return _is_whole(_cache() / _key(self) / self.product)
+        return _kept(self) is not None
 
     @property
     def remedy(self) -> str:
@@ -92,16 +98,23 @@ def lacking(tools: Sequence[str], language: Language = "C") -> str | None:
     return f"there is no {' and no '.join(missing)} in PATH" if missing else None
 
 
-def built(recipe: Recipe) -> Path:
+def built(recipe: Recipe, begin: Callable[[], None] = lambda: None) -> Path:
     """The file that a recipe stands for; built if there is none of these sources yet.
+
+    Args:
+        begin: called when it has to be built, which may take its time.
 
     Raises:
         UsageError: it cannot be built, and no prebuilt file fits.
     """
+    kept = _kept(recipe)
+    if kept is not None:
+        return kept
     trouble, remedy = lacking(recipe.tools, recipe.language), recipe.remedy
     if trouble is None:
+        begin()
         try:
-            return _cached(recipe)
+            return _make(recipe)
         except _BuildError as error:
             trouble, remedy = str(error), error.remedy
     if recipe.prebuilt is None:
@@ -130,11 +143,32 @@ class _BuildError(Exception):
         self.remedy = remedy
 
 
-def _cached(recipe: Recipe) -> Path:
-    folder = _cache() / _key(recipe)
-    kept = folder / recipe.product
+def _kept(recipe: Recipe) -> Path | None:
+    """What was built before: with this compiler, or if there is none any more, with the last."""
+    kept = _cache() / _key(recipe) / recipe.product
     if _is_whole(kept):
         return kept
+    if recipe.prebuilt is not None or shutil.which(compiler(recipe.language)) is not None:
+        return None
+    source = _source(recipe)
+    for record in sorted(_cache().glob(f"{kept.stem}-*/{SOURCE}"), key=_age):
+        with suppress(OSError, ValueError):
+            found = record.with_name(recipe.product)
+            if record.read_text(encoding="ascii") == source and _is_whole(found):
+                return found
+    return None
+
+
+def _age(file: Path) -> float:
+    try:
+        return -file.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _make(recipe: Recipe) -> Path:
+    folder = _cache() / _key(recipe)
+    kept = folder / recipe.product
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=".build-", dir=folder.parent))
@@ -149,6 +183,7 @@ def _cached(recipe: Recipe) -> Path:
         if not product.is_file():
             raise _BuildError("the build left no " + recipe.product, _look_at_compiler(recipe))
         _record_of(product).write_text(digest(product), encoding="ascii")
+        (work / SOURCE).write_text(_source(recipe), encoding="ascii")
         # Several runs may build at the same time: the first that is done wins, whole.
         with suppress(OSError):
             work.rename(folder)
@@ -191,7 +226,7 @@ def _run(recipe: Recipe, work: Path) -> None:
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=_PATIENCE,
-            stdin=subprocess.DEVNULL, errors="replace",
+            stdin=subprocess.DEVNULL, errors="replace", env={**os.environ, **recipe.environment},
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _BuildError(f"{' '.join(command)}: {error}", _look_at_compiler(recipe)) from error
@@ -206,15 +241,20 @@ def _run(recipe: Recipe, work: Path) -> None:
 
 def _key(recipe: Recipe) -> str:
     """A folder's name that is another one whenever the build could be."""
-    text = hashlib.sha256()
     used = compiler(recipe.language)
     known = _version(shutil.which(used) or used)
+    return f"{Path(recipe.product).stem}-{_source(recipe, used, known)[:24]}"
+
+
+def _source(recipe: Recipe, used: str = "", known: str = "") -> str:
+    """A digest of all that a build depends on: a compiler and its version, or none, and more."""
+    text = hashlib.sha256()
     words = (*recipe.command(used, Path("/")), recipe.product, HOST, known, *recipe.depends)
     for word in words:
         text.update(word.encode() + b"\0")
     for source in sorted(recipe.sources):
         text.update(digest(source).encode())
-    return f"{Path(recipe.product).stem}-{text.hexdigest()[:24]}"
+    return text.hexdigest()
 
 
 @cache

@@ -103,6 +103,13 @@ class Network(ABC):
             SendError: there is none.
         """
 
+    def refuses(self, source: str, destination: str, disturbance: Disturbance) -> str | None:
+        """Why a fault can have no effect on the link from `source` to `destination`; None: it can.
+
+        For what is known only when the network is there; `check_link` of a model knows the rest.
+        """
+        return None
+
     def disturb(self, source: str, destination: str, disturbance: Disturbance) -> None:
         """Begin a fault on the link from `source` to `destination`."""
         raise UsageError(f"{type(self).__name__} has no links to disturb")
@@ -110,6 +117,18 @@ class Network(ABC):
     def restore(self, source: str, destination: str, disturbance: Disturbance) -> None:
         """End a fault that `disturb` began."""
         raise UsageError(f"{type(self).__name__} has no links to disturb")
+
+    def take_offline(self, node: Node) -> None:
+        """Begin a fault that cuts off a node, which lives on: as if all its links were down."""
+        for a, b in self.lookahead():
+            if node.name in (a, b):
+                self.disturb(a, b, Disturbance(down=True))
+
+    def bring_online(self, node: Node) -> None:
+        """End a fault that `take_offline` began."""
+        for a, b in self.lookahead():
+            if node.name in (a, b):
+                self.restore(a, b, Disturbance(down=True))
 
     def cut(self, node: Node) -> None:  # noqa: B027 - most have nothing to do
         """Give up what a node that crashes now was still transmitting."""

@@ -7,10 +7,12 @@ that loads it; simcore's own process never does.
 from __future__ import annotations
 
 import ctypes
+import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
 NEVER = 2**64 - 1
-KINDS = {"p2p": 0, "csma": 1, "wifi": 2, "lrwpan": 3}
+KINDS = {"p2p": 0, "csma": 1, "wifi": 2, "lrwpan": 3, "other": 4}
 FATES = ("delivered", "loss", "queue_full", "link_down", "node_down")
 _ROOM = 256
 
@@ -56,12 +58,17 @@ _FUNCTIONS = {
     ),
     "sn_router": (None, _U32),
     "sn_route": (None, _U32, _U32, _I64),
-    "sn_sockets": (None,),
+    "sn_adopt_nodes": (_U32, _U32, ctypes.POINTER(_U32)),
+    "sn_name": (_TEXT, _U32),
+    "sn_survey": (_TEXT,),
+    "sn_adopt_device": (_U32, _U32, _U32, _U32, _I64),
+    "sn_adopted": (_I32,),
+    "sn_sockets": (None, _U32),
     "sn_warm_up": (None, _U64),
     "sn_unassociated": (_I64,),
     "sn_neighbours": (None, _U32, _U32),
     "sn_begin": (None,),
-    "sn_send": (None, _U64, _U32, _U32, _U32, _U64, _I32),
+    "sn_send": (None, _U64, _U32, _U32, _U32, _U64, _U32),
     "sn_advance": (_U64, _U64),
     "sn_catch_up": (None, _U64),
     "sn_next": (_U64,),
@@ -69,7 +76,7 @@ _FUNCTIONS = {
     "sn_now": (_U64,),
     "sn_events": (_U64,),
     "sn_disturb": (None, _U64, _U32, _U32, _I32, _REAL),
-    "sn_node_down": (None, _U64, _U32, _I32),
+    "sn_switch": (None, _U64, _U32, _I32),
     "sn_link": (None, _U64, _U32, _U64, _U64),
     "sn_pcap": (None, _U32, _TEXT),
     "sn_flow_monitor": (None,),
@@ -144,3 +151,17 @@ class Binding:
             ctypes.byref(keys),
         )
         return first
+
+    def adopt_nodes(self, ids: Sequence[int]) -> list[str]:
+        """Take nodes that somebody else made, by ns-3's numbers, and then all others.
+
+        Returns:
+            The name that each has in ns-3, or "".
+        """
+        count = self.library.sn_adopt_nodes(len(ids), (_U32 * len(ids))(*ids))
+        return [self.library.sn_name(node).decode() for node in range(count)]
+
+    def survey(self) -> list[dict[str, Any]]:
+        """The devices of those nodes."""
+        found: list[dict[str, Any]] = json.loads(self.library.sn_survey())
+        return found

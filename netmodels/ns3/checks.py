@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from simcore.units import duration
 
-from .keys import NEEDED, OF_KIND, is_whole
+from . import wheel
+from .keys import NEEDED, OF_KIND, ONLY_OWN, is_whole
 from .plan import segments
 
 if TYPE_CHECKING:
@@ -29,6 +30,14 @@ _LAYOUTS = ("circle", "disc", "grid")
 
 def check_network(value: Mapping[str, Any], path: Path, checker: Checker) -> None:
     """Report what is unknown, missing, without effect or impossible."""
+    if "topology" in value:
+        _check_topology(value, path, checker)
+    else:
+        for key in ONLY_OWN:
+            if key in value:
+                checker.problem(
+                    (*path, key), f"{key!r} has no effect without 'topology'", at_key=True
+                )
     whole = not checker.incomplete((*path, "segments"))
     for index, entry in enumerate(value.get("segments", ())):
         whole &= _check_segment(entry, (*path, "segments", index), checker)
@@ -60,6 +69,20 @@ def check_network(value: Mapping[str, Any], path: Path, checker: Checker) -> Non
     for key in ("start_timeout", "timeout"):
         if key in value and duration(value[key]) == 0:
             checker.problem((*path, key), "must be more than 0")
+
+
+def _check_topology(value: Mapping[str, Any], path: Path, checker: Checker) -> None:
+    """Report a function that is not there, and what it says itself."""
+    checker.check_callable((*path, "topology"), value["topology"], "function")
+    if "positions" in value:
+        checker.problem(
+            (*path, "positions"),
+            "'positions' has no effect beside 'topology', whose function places nodes",
+            at_key=True,
+        )
+    trouble = wheel.lacks_bindings()
+    if trouble is not None:
+        checker.problem((*path, "topology"), trouble)
 
 
 def _check_segment(entry: Mapping[str, Any], place: Path, checker: Checker) -> bool:
@@ -148,6 +171,8 @@ def check_fault(
     value: Mapping[str, Any], fault: Mapping[str, Any], path: Path, checker: Checker
 ) -> None:
     """Report a fault's `link` that no segment joins, and what it cannot change."""
+    if "topology" in value:
+        return  # which channels there are shows when the network is there
     whole = [entry for entry in value.get("segments", ()) if is_whole(entry)]
     if len(whole) != len(value.get("segments", ())):
         return  # that is reported

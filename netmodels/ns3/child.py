@@ -13,10 +13,22 @@ from typing import Any
 
 from simcore.protocol.peer import Message, Peer, serve
 
-from .binding import NEVER, Binding
+from .binding import FATES, NEVER, Binding
 from .building import Built, Impossible
+from .building import Network as Made
 
 _MESSAGE = re.compile(r'msg="(.+)", [+-]')
+
+
+def made(
+    ns3: Binding, config: dict[str, Any], seed: int, names: list[str], native: bool = False
+) -> Made:
+    """The network in ns-3 that a configuration asks for; arguments as for `building.Network`."""
+    if "topology" not in config:
+        return Built(ns3, config, seed, names, native)
+    from .adopting import Adopted
+
+    return Adopted(ns3, config, seed, names, native)
 
 
 class Network:
@@ -34,10 +46,10 @@ class Network:
             sys.exit(1)
         self._ns3.on_giving_up(self._give_up)
         try:
-            self._built = Built(self._ns3, peer.config, peer.seed, peer.nodes)
+            self._made = made(self._ns3, peer.config, peer.seed, peer.nodes)
         except Impossible as error:
-            peer.fail(str(error))
-            sys.exit(1)
+            peer.fail(str(error), error.detail)
+            _end(1)
         self._ids: dict[int, str] = {}
         self._count = 0
         return None
@@ -53,8 +65,8 @@ class Network:
                 continue
             self._count += 1
             self._ids[self._count] = message.id
-            node, device, stream = self._built.way(message.source, message.destination)
-            ns3.send(message.at, node, device, message.size, self._count, stream)
+            node, device, manner = self._made.way(message.source, message.destination)
+            ns3.send(message.at, node, device, message.size, self._count, manner)
         ns3.advance(until)
         for number, at, fate in ns3.outcomes():
             peer.settle(self._ids.pop(number), at, fate)
@@ -69,7 +81,7 @@ class Network:
         os._exit(1)
 
     def _act(self, at: int, action: dict[str, Any]) -> None:
-        library, built = self._ns3.library, self._built
+        library, made = self._ns3.library, self._made
         what = action["do"]
         if what == "catch_up":
             library.sn_catch_up(at + 1)
@@ -77,22 +89,37 @@ class Network:
             segment, source, destination = action["link"]
             library.sn_disturb(
                 at,
-                built.device(segment, source),
-                built.device(segment, destination),
+                made.device(segment, source),
+                made.device(segment, destination),
                 action["down"],
                 action["through"],
             )
         elif what == "change":
             segment, node = action["device"]
-            library.sn_link(at, built.device(segment, node), action["rate"], action["delay"])
+            library.sn_link(at, made.device(segment, node), action["rate"], action["delay"])
         elif what == "node":
-            library.sn_node_down(at, action["node"], action["down"])
+            library.sn_switch(at, action["node"], FATES.index(action["off"] or "delivered"))
         elif what == "report":
             if library.sn_report(at + 1, action["file"].encode(), action["flows"].encode()):
                 self._peer.fail(f"the figures cannot be written to {action['file']}")
                 sys.exit(1)
+            made.let_go()
             library.sn_close()
 
 
+def _end(code: Any) -> None:
+    """End the process; at once, if there are bindings: they would touch what is gone already."""
+    if "cppyy" not in sys.modules:
+        sys.exit(code)
+    if isinstance(code, str):
+        sys.stderr.write(f"{code}\n")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
 if __name__ == "__main__":
-    serve(Network())
+    try:
+        serve(Network())
+    except SystemExit as ended:
+        _end(ended.code)

@@ -20,6 +20,11 @@ _PLACE = {
 STANDARDS = ("802.11a", "802.11b", "802.11g")
 QUEUE = 100
 
+START_TIMEOUT = "120s"
+
+ONLY_OWN = ("least_delay", "warm_up", "neighbours")
+"""Keys without an effect on segments."""
+
 OF_KIND = {
     "p2p": frozenset({"between", "rate", "delay", "queue"}),
     "csma": frozenset({"nodes", "rate", "delay", "queue"}),
@@ -169,13 +174,41 @@ SCHEMA: Mapping[str, Any] = {
     "description": "ns-3 simulates packets: segments of cables and radios, with IP routers between "
     "them.",
     "additionalProperties": False,
-    "required": ["segments"],
+    "oneOf": [{"required": ["segments"]}, {"required": ["topology"]}],
     "properties": {
         "segments": {
             "type": "array",
             "minItems": 1,
             "items": SEGMENT,
             "description": "What joins nodes. A node of several segments is a router between them.",
+        },
+        "topology": {
+            "type": "string",
+            "description": "Instead of segments: `file.py:function`, relative to the scenario. The "
+            "function makes the network by means of ns-3's Python bindings, and returns the ns-3 "
+            "node of each node.",
+            "examples": ["own_topology.py:build"],
+        },
+        "least_delay": {
+            "type": "string",
+            "format": "duration",
+            "default": "0ns",
+            "description": "With a topology: what every message takes at least. Free-running nodes "
+            "need it: their windows are no longer. A delivery that comes sooner ends the run.",
+            "examples": ["544us"],
+        },
+        "warm_up": {
+            "type": "string",
+            "format": "duration",
+            "description": "With a topology: ns-3's time that passes before virtual time begins. "
+            "Without it, a second for radios and IPv6, or until stations have access points.",
+            "examples": ["30s"],
+        },
+        "neighbours": {
+            "enum": ["known", "asked"],
+            "default": "known",
+            "description": "With a topology: whether devices know the hardware addresses of those "
+            "on their channel when virtual time begins, or ask for them, as ARP and NDP do.",
         },
         "positions": {
             "type": "object",
@@ -230,7 +263,7 @@ SCHEMA: Mapping[str, Any] = {
             "description": "Write ns-3's own figures of flows to `ns3/flows.xml` there.",
         },
         "log": SURROUNDINGS["log"],
-        "start_timeout": SURROUNDINGS["start_timeout"],
+        "start_timeout": {**SURROUNDINGS["start_timeout"], "default": START_TIMEOUT},
         "timeout": SURROUNDINGS["timeout"],
     },
 }

@@ -11,13 +11,15 @@ from collections.abc import Collection, Mapping
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
-from simcore.commands import maker
+from simcore.commands import maker, note_inputs
 from simcore.plugins import Determinism
+from simcore.units import duration
 
 from . import keys, plan, wheel
 from .checks import check_fault, check_network
 from .dialect import Ns3Answers
 from .network import Ns3Network
+from .own import OwnNetwork, own_config
 
 if TYPE_CHECKING:
     from simcore.federation import Federation
@@ -51,6 +53,8 @@ class Ns3:
 
     def least_delay(self, value: Any, names: Collection[str], base: FilePath) -> int:
         """Least time that a frame takes on a segment of the nodes or groups, ns."""
+        if "topology" in value:
+            return duration(value.get("least_delay", "0ns"))
         whole = [entry for entry in value["segments"] if keys.is_whole(entry)]
         groups = {name: (name,) for entry in whole for name in _names(entry)}
         return plan.least_delay(plan.segments({"segments": whole}, groups), names)
@@ -58,44 +62,43 @@ class Ns3:
     def build(self, federation: Federation, scenario: Scenario) -> Ns3Network:
         """Start the process of ns-3."""
         value = scenario.network
-        groups = Groups(scenario)
-        found = plan.segments(value, groups)
-        library = wheel.library()
+        groups, names = Groups(scenario), federation.names
+        library = wheel.library(federation.say)
         federation.note_part("ns3", wheel.VERSION)
         folder = _folder(federation)
-        config = plan.config(value, found, groups, federation.names, federation.seed)
-        config["library"] = str(library)
-        pcap = value.get("pcap", False)
-        config["pcap"] = [
-            [[number, position], str(folder / f"{each.name}-{name}.pcap")]
-            for number, each in enumerate(found)
-            if pcap is True or (pcap and each.written in pcap)
-            for name in each.nodes
-            for position in (federation.names.index(name),)
-        ]
-        flow_file = folder / "flows.xml" if value.get("flow_monitor") else None
-        config["flows"] = flow_file is not None
+        found: list[plan.Segment] = []
+        if "topology" in value:
+            config = own_config(value, scenario, folder, federation.say)
+            note_inputs(federation, [value["topology"].rpartition(":")[0]], {})
+        else:
+            found = plan.segments(value, groups)
+            config = plan.config(value, found, groups, names, federation.seed)
+        config |= {
+            **plan.common(value, groups, names),
+            "folder": str(folder),
+            "library": str(library),
+        }
         dialect = Ns3Answers()
         make = maker(
             federation,
-            NAME if NAME not in federation.names else f"{NAME} of {scenario.name}",
-            federation.names,
+            NAME if NAME not in names else f"{NAME} of {scenario.name}",
+            names,
             [sys.executable, "-P", "-m", "simcore_netmodels.ns3.child"],
-            {**value, "transport": "stdio"},  # pipes are quicker than a socket
+            # Pipes are quicker than a socket.
+            {"start_timeout": keys.START_TIMEOUT, **value, "transport": "stdio"},
             kind="network",
             config=config,
             dialect=lambda: dialect,
         )
-        return Ns3Network(
+        made = OwnNetwork if "topology" in value else Ns3Network
+        return made(
             federation,
             make(1),
             dialect,
             found,
             value,
             groups,
-            figures=folder / "figures.json",
-            flow_file=flow_file,
-            complete=bool(config["pcap"] or config["flows"]),
+            folder,
         )
 
     def doctor(self) -> tuple[bool, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
@@ -41,9 +42,7 @@ class Ns3Network(ParticipantNetwork):
         segments: what joins nodes.
         value: `network` of the scenario.
         groups: names of nodes by group.
-        figures: the file that the process writes at the end.
-        flows: the file for FlowMonitor, if one is wanted.
-        complete: whether ns-3 goes on to the end of the run though nothing is under way.
+        folder: where the process writes.
     """
 
     def __init__(
@@ -54,35 +53,44 @@ class Ns3Network(ParticipantNetwork):
         segments: Sequence[Segment],
         value: Mapping[str, Any],
         groups: Mapping[str, Sequence[str]],
-        *,
-        figures: FilePath,
-        flow_file: FilePath | None,
-        complete: bool,
+        folder: FilePath,
     ) -> None:
         super().__init__(federation, participant)
         self._dialect = dialect
+        self._value, self._folder = value, folder
         self._segments = segments
-        self._order = {name: number for number, name in enumerate(federation.names)}
+        self._names = federation.names
+        self._order = {name: number for number, name in enumerate(self._names)}
         self._routes = Routes(
             len(self._order), [[self._order[node] for node in each.nodes] for each in segments]
         )
         self._tcp = flows(value, groups)
-        self._figures, self._flow_file, self._complete = figures, flow_file, complete
+        self._figures = folder / "figures.json"
+        self._flow_file = folder / "flows.xml" if value.get("flow_monitor") else None
+        self._complete = bool(value.get("pcap") or value.get("flow_monitor"))
+        """Whether ns-3 goes on to the end of the run though nothing is under way."""
         self._least: dict[tuple[int, int], int] = {}
         self._soonest = NEVER
         self._disturbances: dict[tuple[str, str], list[Disturbance]] = {}
+        self._offline: Counter[int] = Counter()
+        """Faults that cut off a node, by its order."""
+        self._crashed: set[int] = set()
 
     # -- messages
 
     def path(self, source: Node, destination: Node) -> Path:
         """The way that packets take; see `Routes`."""
         path = super().path(source, destination)
-        if self._routes.arrival(source.order, destination.order) is None:
-            raise SendError(
-                f"to {destination.name}: no segments lead there from {source.name}",
-                node=source.name,
-            )
+        trouble = self._trouble(source, destination)
+        if trouble is not None:
+            raise SendError(f"to {destination.name}: {trouble}", node=source.name)
         return path
+
+    def _trouble(self, source: Node, destination: Node) -> str | None:
+        """Why a node cannot send to another; None: it can."""
+        if self._routes.arrival(source.order, destination.order) is None:
+            return f"no segments lead there from {source.name}"
+        return None
 
     def stage(self, message: Message) -> None:
         """Have a message enter; see `ParticipantNetwork`."""
@@ -213,13 +221,30 @@ class Ns3Network(ParticipantNetwork):
                     now,
                 )
 
+    def take_offline(self, node: Node) -> None:
+        """A node's radios and devices go off."""
+        self._offline[node.order] += 1
+        self._switch(node)
+
+    def bring_online(self, node: Node) -> None:
+        """They go on again, unless another fault has them off."""
+        self._offline[node.order] -= 1
+        self._switch(node)
+
     def cut(self, node: Node) -> None:
         """A node crashes: its radios and devices go off."""
-        self._tell({"do": "node", "node": node.order, "down": 1}, self.federation.now)
+        self._crashed.add(node.order)
+        self._switch(node)
 
     def mend(self, node: Node) -> None:
         """A node that crashed starts again."""
-        self._tell({"do": "node", "node": node.order, "down": 0}, self.federation.now)
+        self._crashed.discard(node.order)
+        self._switch(node)
+
+    def _switch(self, node: Node) -> None:
+        crashed, offline = node.order in self._crashed, self._offline[node.order] > 0
+        off = "node_down" if crashed else "link_down" if offline else None
+        self._tell({"do": "node", "node": node.order, "off": off}, self.federation.now)
 
     # -- figures
 
@@ -231,7 +256,7 @@ class Ns3Network(ParticipantNetwork):
             figures = json.loads(self._figures.read_text(encoding="ascii"))
         except (OSError, ValueError) as error:
             raise ResultsError(f"{self._figures} cannot be read: {error}") from error
-        names = self.federation.names
+        names = self._names
         for row in figures["devices"]:
             number, node, entered, size, loss, full, down, busy, waiting, longest, area = row
             if entered == 0:

@@ -15,8 +15,6 @@ from simcore.units import duration, rate, ratio
 from .keys import QUEUE
 
 GIVE_UP = "10s"
-WARM_UP = 1_000_000_000
-"""Time that radios and IPv6 get before virtual time begins, ns; longer if stations need it."""
 
 _LEAST_FRAME = {"p2p": 30, "csma": 46}
 """Bytes of a frame that no datagram is shorter than."""
@@ -37,6 +35,7 @@ class Segment:
         nodes: names; first the access point or the coordinator.
         keys: what else ns-3 is given: `rate` (bit/s), `delay` (ns), `queue`, `loss` ...
         written: name of the entry of `segments` that it stems from.
+        has_hub: of Wi-Fi: whether all frames go to the first node or come from it.
     """
 
     name: str
@@ -44,6 +43,7 @@ class Segment:
     nodes: Sequence[str]
     keys: dict[str, Any] = field(default_factory=dict)
     written: str = ""
+    has_hub: bool = True
 
     @property
     def least_delay(self) -> int:
@@ -56,7 +56,7 @@ class Segment:
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """The pairs of nodes, in both directions, between which frames travel."""
-        if self.kind == "wifi":
+        if self.kind == "wifi" and self.has_hub:
             hub, *stations = self.nodes
             for station in stations:
                 yield hub, station
@@ -175,28 +175,44 @@ def config(
     names: Sequence[str],
     seed: int,
 ) -> dict[str, Any]:
-    """What the process of ns-3 is handed, but for the files that it needs and makes."""
+    """What the process of ns-3 is handed for a network of segments.
+
+    That is not all; see `common`.
+    """
     order = {name: number for number, name in enumerate(names)}
     where = places(value, groups, seed)
-    radio = any(each.kind in _LEAST_AIR for each in found)
     return {
-        "patience": duration(value.get("give_up", GIVE_UP)),
-        "defaults": {name: _text(each) for name, each in value.get("defaults", {}).items()},
         "ipv6": is_ipv6(value),
         "positions": [where.get(name, [0.0, 0.0, 0.0]) for name in names],
         "segments": [
             {
                 "name": each.name,
+                "written": each.written,
                 "kind": each.kind,
                 "nodes": [order[node] for node in each.nodes],
                 **each.keys,
             }
             for each in found
         ],
+    }
+
+
+def common(
+    value: Mapping[str, Any], groups: Mapping[str, Sequence[str]], names: Sequence[str]
+) -> dict[str, Any]:
+    """What the process of ns-3 is handed besides, whoever makes its network.
+
+    The library and the folder for its files are still to be added.
+    """
+    order = {name: number for number, name in enumerate(names)}
+    return {
+        "patience": duration(value.get("give_up", GIVE_UP)),
+        "defaults": {name: _text(each) for name, each in value.get("defaults", {}).items()},
         "tcp": sorted([order[a], order[b]] for a, b in flows(value, groups)),
-        "warm_up": WARM_UP if radio or is_ipv6(value) else 0,
-        "pcap": [],
-        "flows": False,
+        "warm_up": duration(value["warm_up"]) if "warm_up" in value else None,
+        "neighbours": value.get("neighbours", "known"),
+        "pcap": value.get("pcap", False),
+        "flows": value.get("flow_monitor", False),
     }
 
 

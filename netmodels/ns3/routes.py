@@ -9,7 +9,7 @@ of a scenario use it, and so does the process in which ns-3 runs.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 
 class Routes:
@@ -61,16 +61,36 @@ class Routes:
         away, router, out = min(ways, key=lambda way: way[0])
         return away, out, router
 
-    def arrival(self, source: int, destination: int) -> int | None:
-        """The segment on which a destination is spoken to; None: there is no way."""
+    def arrival(
+        self, source: int, destination: int, among: Container[int] | None = None
+    ) -> int | None:
+        """The segment on which a destination is spoken to; None: there is no way.
+
+        Args:
+            among: the segments where it has an address; None: all.
+        """
         best: tuple[int, int] | None = None
         for segment in self.segments[destination]:
+            if among is not None and segment not in among:
+                continue
             if segment in self.segments[source]:
                 return segment
             way = self.first(source, segment)
             if way is not None and (best is None or way[0] < best[0]):
                 best = way[0], segment
         return None if best is None else best[1]
+
+    def components(self) -> list[int]:
+        """For each node, a number that those share which segments lead to from each other."""
+        found = [-1] * len(self.segments)
+        for start in range(len(found)):
+            queue = deque([start] if found[start] < 0 else [])
+            while queue:
+                node = queue.popleft()
+                if found[node] < 0:
+                    found[node] = start
+                    queue += [each for own in self.segments[node] for each in self._members[own]]
+        return found
 
     def table(self, node: int) -> Iterator[tuple[int, int, int | None]]:
         """The routes of a node.

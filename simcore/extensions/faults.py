@@ -1,4 +1,4 @@
-"""Faults: links that go down or degrade, nodes that crash and start again.
+"""Faults: links that go down or degrade, nodes that are cut off or crash.
 
 Timed, drawn from streams of their own where a time is random, recorded, and part of the
 digest. A fault acts before everything else at its instant.
@@ -7,11 +7,12 @@ digest. A fault acts before everything else at its instant.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from simcore.distributions import SCHEMA as TIME
 from simcore.distributions import parse
-from simcore.errors import UnitError
+from simcore.errors import UnitError, UsageError
 from simcore.network import Disturbance
 from simcore.payload import freeze
 from simcore.plugins import Determinism, Path
@@ -51,6 +52,7 @@ SCHEMA: dict[str, Any] = {
             {"required": ["link", "down"]},
             {"required": ["link", "degraded"]},
             {"required": ["node", "crash"]},
+            {"required": ["node", "offline"]},
         ],
         "properties": {
             **_WHEN,
@@ -93,6 +95,11 @@ SCHEMA: dict[str, Any] = {
                 "description": "The node stops; with `for` it starts anew afterwards. Messages to "
                 "it, or over it, are lost meanwhile (node_down).",
             },
+            "offline": {
+                **_TRUE,
+                "description": "The node is cut off, and lives: its radio is switched off, or its "
+                "cables are pulled out. As if all its links were down (link_down).",
+            },
         },
     },
 }
@@ -118,9 +125,24 @@ class Faults:
             if not checker.incomplete(place):
                 _check_keys(fault, place, checker)
             if "node" in fault:
-                checker.check_node_reference((*place, "node"), fault["node"])
+                known = checker.check_node_reference((*place, "node"), fault["node"])
+                if known and "offline" in fault:
+                    self._check_offline(place, checker)
             if "link" in fault:
                 self._check_link(fault, place, checker)
+
+    def _check_offline(self, place: Path, checker: Checker) -> None:
+        """Report a network that has nothing to cut a node off from."""
+        network = checker.data.get("network", {})
+        if not isinstance(network, Mapping) or checker.incomplete(("network",)):
+            return
+        model = checker.plugins.netmodels.get(network.get("model", "direct"))
+        if not hasattr(model, "check_link") and "links" not in network:
+            checker.problem(
+                (*place, "offline"),
+                f"a network of model {network.get('model', 'direct')!r} has no links",
+                at_key=True,
+            )
 
     def _check_link(self, fault: Mapping[str, Any], place: Path, checker: Checker) -> None:
         ends = fault["link"]
@@ -159,7 +181,8 @@ class Faults:
             base = federation.scenario.base
             begin = parse(fault["at"], base).sampler(rng)()
             end = begin + parse(fault["for"], base).sampler(rng)() if "for" in fault else None
-            for target, kind, detail, start, stop in _effects(federation, fault):
+            effects = _effects(federation, fault, f"faults[{index}]")
+            for target, kind, detail, start, stop in effects:
                 _schedule(federation, "begin", begin, target, kind, detail, start)
                 if end is not None:
                     _schedule(federation, "end", end, target, kind, detail, stop)
@@ -172,13 +195,15 @@ class Faults:
 def _check_keys(fault: Mapping[str, Any], place: Path, checker: Checker) -> None:
     """Report keys of two sorts of fault in one."""
     for key, needed in (
-        ("node", "crash"),
         ("crash", "node"),
+        ("offline", "node"),
         ("down", "link"),
         ("degraded", "link"),
     ):
         if key in fault and needed not in fault:
             checker.problem((*place, key), f"{key!r} has no effect without {needed!r}")
+    if "node" in fault and "crash" not in fault and "offline" not in fault:
+        checker.problem((*place, "node"), "'node' has no effect without 'crash' or 'offline'")
     if "link" in fault and "down" not in fault and "degraded" not in fault:
         checker.problem((*place, "link"), "'link' has no effect without 'down' or 'degraded'")
 
@@ -200,10 +225,22 @@ def linked(ends: Any, other: tuple[str, str] | None, groups: Mapping[str, tuple[
 _Effect = tuple[str, str, str, Callable[[], None], Callable[[], None]]
 
 
-def _effects(federation: Federation, fault: Mapping[str, Any]) -> list[_Effect]:
+def _effects(federation: Federation, fault: Mapping[str, Any], place: str) -> list[_Effect]:
+    network = federation.network
     if "node" in fault:
         nodes = [federation.nodes[spec.name] for spec in federation.scenario.select(fault["node"])]
-        return [(node.name, "node_crash", "{}", node.crash, node.restart) for node in nodes]
+        if "crash" in fault:
+            return [(node.name, "node_crash", "{}", node.crash, node.restart) for node in nodes]
+        return [
+            (
+                node.name,
+                "node_offline",
+                "{}",
+                partial(network.take_offline, node),
+                partial(network.bring_online, node),
+            )
+            for node in nodes
+        ]
     degraded = fault.get("degraded", {})
     disturbance = Disturbance(
         down="down" in fault,
@@ -223,7 +260,6 @@ def _effects(federation: Federation, fault: Mapping[str, Any]) -> list[_Effect]:
             if value
         }
     )
-    network = federation.network
     effects: list[_Effect] = []
     existing = network.lookahead()
     ends = [[spec.name for spec in federation.scenario.select(name)] for name in fault["link"]]
@@ -231,15 +267,19 @@ def _effects(federation: Federation, fault: Mapping[str, Any]) -> list[_Effect]:
     for source, destination in dict.fromkeys([*pairs, *((b, a) for a, b in pairs)]):
         if (source, destination) in existing:
             link = (source, destination, disturbance)
+            if (why := network.refuses(*link)) is not None:
+                raise UsageError(f"{place}: between {source} and {destination}: {why}")
             effects.append(
                 (
                     f"{source}->{destination}",
                     kind,
                     detail,
-                    lambda link=link: network.disturb(*link),  # type: ignore[misc]
-                    lambda link=link: network.restore(*link),  # type: ignore[misc]
+                    partial(network.disturb, *link),
+                    partial(network.restore, *link),
                 )
             )
+    if not effects:
+        raise UsageError(f"{place}.link: nothing joins {fault['link'][0]} and {fault['link'][1]}")
     return effects
 
 

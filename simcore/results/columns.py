@@ -120,7 +120,7 @@ FAULTS = Table(
         Column("at", "int", "ns", "virtual time"),
         Column("number", "int", "", "order among the faults of the run"),
         Column("phase", "str", "", "begin or end"),
-        Column("kind", "str", "", "link_down, link_degraded, node_crash or battery"),
+        Column("kind", "str", "", "link_down, link_degraded, node_crash, node_offline or battery"),
         Column("target", "str", "", "link as source->destination, or node"),
         Column("detail", "str", "", "what else is known, as JSON"),
     ),

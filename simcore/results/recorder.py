@@ -207,7 +207,7 @@ class Recorder:
 
         Args:
             phase: begin or end.
-            kind: link_down, link_degraded, node_crash or battery.
+            kind: link_down, link_degraded, node_crash, node_offline or battery.
             target: "a->b" or a node's name.
             detail: canonical JSON.
         """

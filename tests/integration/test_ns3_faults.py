@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from ns3_native import SEGMENTS, require_ns3
+from ns3_native.faulty import MODELS, Row, rows
 
 import simcore
 
@@ -24,51 +25,10 @@ BEGIN, END = 5 * S, 8 * S
 SETTLED = 9 * S + 500 * MS
 """When a station has found its access point again: it looks for it every second or so."""
 
-MODELS = """
-def client(node):
-    yield node.sleep(node.random.randrange(10**8))
-    while True:
-        node.send("cloud", kind="reading", size=60)
-        yield node.sleep("100ms")
-"""
-
-Row = tuple[str, int, int, str]
-"""Source, sent, when its fate came (ns), fate."""
-
 
 @pytest.fixture(autouse=True)
 def _ns3() -> None:
     require_ns3()
-
-
-def rows(kind: str, fault: str, folder: Path) -> list[Row]:
-    """What becomes of each message of a run with a fault."""
-    (folder / "models.py").write_text(MODELS)
-    scenario = simcore.loads(
-        f"""
-simcore: 1
-duration: 20s
-nodes:
-  client: {{count: 3, model: models.py:client}}
-  gateway: {{tier: edge}}
-  cloud: {{tier: cloud}}
-network:
-  model: ns3
-  positions: {{client: {{circle: 5}}}}
-  give_up: 2s
-  segments:
-    - {SEGMENTS[kind]}
-    - {{kind: p2p, between: [gateway, cloud], rate: 20Mbit/s, delay: 20ms}}
-faults:
-  - {{at: 5s, for: 3s, {fault}}}
-""",
-        base=folder,
-    )
-    simcore.Federation(scenario, out=folder / "run").run()
-    with simcore.open_run(folder / "run") as run:
-        return run.connection.execute(
-            "SELECT source, sent, at, fate FROM messages WHERE fate != 'in_flight'"
-        ).fetchall()
 
 
 def fates(found: list[Row], since: int, until: int, *sources: str) -> Counter[str]:
@@ -154,6 +114,28 @@ def test_a_device_that_crashes_and_starts_again(kind: str, tmp_path: Path) -> No
     assert fates(found, SETTLED, 20 * S, "client-0")["delivered"] > 90
     others = fates(found, 0, 20 * S, "client-1", "client-2")
     assert others["delivered"] >= others.total() - (2 if kind == "lrwpan" else 0)
+
+
+@pytest.mark.parametrize("kind", SEGMENTS)
+def test_a_device_that_is_cut_off_goes_on_sending(kind: str, tmp_path: Path) -> None:
+    found = rows(kind, "node: client-0, offline: true", tmp_path)
+    during = fates(found, BEGIN, END - 100 * MS, "client-0")
+    assert during.total() > 27
+    assert "delivered" not in during or kind == "wifi"  # which may keep some until it is back
+    assert during["link_down"] > 20
+    assert fates(found, SETTLED, 20 * S, "client-0")["delivered"] > 90
+    others = fates(found, 0, 20 * S, "client-1", "client-2")
+    assert others["delivered"] >= others.total() - (2 if kind == "lrwpan" else 0)
+
+
+@pytest.mark.parametrize("kind", ["csma", "wifi"])
+def test_a_crash_in_the_middle_of_being_cut_off(kind: str, tmp_path: Path) -> None:
+    fault = "node: gateway, offline: true}\n  - {at: 6s, for: 1s, node: gateway, crash: true"
+    found = rows(kind, fault, tmp_path)
+    clients = ("client-0", "client-1", "client-2")
+    assert fates(found, 6 * S, 7 * S - 100 * MS, *clients)["node_down"] > 20 or kind == "wifi"
+    assert "delivered" not in fates(found, 7 * S, END - 600 * MS, *clients)
+    assert fates(found, SETTLED, 20 * S, *clients)["delivered"] > 270
 
 
 @pytest.mark.parametrize("kind", SEGMENTS)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 import yaml
-from ns3_native import SEGMENTS, Traffic, require_ns3
+from ns3_native import SEGMENTS, Traffic, require_bindings, require_ns3
+from ns3_native.captures import packets
 from support import require
 
 import simcore
@@ -18,7 +18,7 @@ from simcore.results.metrics import Metrics
 pytestmark = [pytest.mark.ns3, pytest.mark.slow]
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
-NAMES = ("csma_meters", "lrwpan_meters", "wifi_meters")
+NAMES = ("csma_meters", "lrwpan_meters", "own_topology", "wifi_meters")
 FIRMWARE = "firmware_lrwpan"
 
 
@@ -27,11 +27,18 @@ def _ns3() -> None:
     require_ns3()
 
 
+def needs(name: str) -> None:
+    """Skip where a scenario cannot run."""
+    if name == FIRMWARE:
+        require("qemu-system-arm")
+    if name == "own_topology":
+        require_bindings()
+
+
 @pytest.mark.parametrize("name", [*NAMES, FIRMWARE])
 @pytest.mark.parametrize("seed", [None, 1])
 def test_expectations_hold(name: str, seed: int | None, tmp_path: Path) -> None:
-    if name == FIRMWARE:
-        require("qemu-system-arm")
+    needs(name)
     scenario = simcore.load(SCENARIOS / f"{name}.yaml", seed=seed)
     simcore.Federation(scenario, out=tmp_path / "run").run()
     with simcore.open_run(tmp_path / "run") as run:
@@ -43,6 +50,7 @@ def test_expectations_hold(name: str, seed: int | None, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_another_network_is_another_section_and_nothing_else(name: str) -> None:
+    needs(name)
     quickstart = yaml.safe_load((SCENARIOS / "quickstart.yaml").read_text())
     written = yaml.safe_load((SCENARIOS / f"{name}.yaml").read_text())
     for key in ("nodes", "seed", "duration"):
@@ -69,19 +77,6 @@ def run(folder: Path, kind: str, more: str) -> Path:
     traffic = Traffic(SEGMENTS[kind], clients=2, requests=3, duration=10 * 10**9, more=more)
     traffic.through_simcore(folder)
     return folder / "run"
-
-
-def packets(file: Path) -> list[tuple[int, int]]:
-    """Time (ns) and length of each packet of a capture."""
-    data = file.read_bytes()
-    magic = struct.unpack_from("<I", data)[0]
-    unit = {0xA1B2C3D4: 1000, 0xA1B23C4D: 1}[magic]
-    found, place = [], 24
-    while place < len(data):
-        seconds, fraction, kept, _ = struct.unpack_from("<IIII", data, place)
-        found.append((seconds * 10**9 + fraction * unit, kept))
-        place += 16 + kept
-    return found
 
 
 @pytest.mark.parametrize("kind", SEGMENTS)

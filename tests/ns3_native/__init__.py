@@ -16,6 +16,7 @@ from typing import Any
 
 from simcore_netmodels.ns3 import plan, wheel
 from simcore_netmodels.ns3.model import Groups
+from simcore_netmodels.ns3.own import own_config
 from support import PATIENCE, unavailable
 
 import simcore
@@ -62,6 +63,13 @@ def require_ns3() -> None:
         unavailable(why)
 
 
+def require_bindings() -> None:
+    """Skip where ns-3's Python bindings cannot be used."""
+    require_ns3()
+    if (why := wheel.lacks_bindings()) is not None:
+        unavailable(why)
+
+
 @cache
 def library() -> Path:
     """The library with the traffic in it."""
@@ -84,6 +92,7 @@ class Traffic:
         nodes: further lines of `nodes`.
         fixed: pauses of all clients, instead of random ones.
         wan: the entry that joins gateway and cloud.
+        own: the function of `topologies.py` that makes the network instead of all that.
     """
 
     segment: str
@@ -98,6 +107,7 @@ class Traffic:
     nodes: str = ""
     fixed: list[int] = field(default_factory=list)
     wan: str = "{kind: p2p, between: [gateway, cloud], rate: 20Mbit/s, delay: 20ms}"
+    own: str = ""
     seconds: float = field(default=0.0, init=False)
     exchanges: int = field(default=0, init=False)
     native_seconds: float = field(default=0.0, init=False)
@@ -116,6 +126,15 @@ class Traffic:
         """The scenario, with its models in a folder."""
         (folder / "models.py").write_text(MODELS.format(serve=SERVE))
         config = {"pauses": self.pauses, "size": self.size, "answer": self.answer}
+        made = f"""
+  positions: {{client: {{circle: 5}}}}
+  segments:
+    - {self.segment}
+    - {self.wan}
+"""
+        if self.own:
+            shutil.copy(HERE / "topologies.py", folder)
+            made = f"  topology: topologies.py:{self.own}"
         count = f"count: {self.clients}, " if self.clients > 1 else ""
         return simcore.loads(
             f"""
@@ -130,10 +149,7 @@ nodes:
 {self.nodes}
 network:
   model: ns3
-  positions: {{client: {{circle: 5}}}}
-  segments:
-    - {self.segment}
-    - {self.wan}
+{made}
 {self.more}
 """,
             base=folder,
@@ -164,15 +180,22 @@ network:
                 )
             )
 
+    def _config(self, scenario: simcore.Scenario, names: list[str], folder: Path) -> dict[str, Any]:
+        value, groups = scenario.network, Groups(scenario)
+        if self.own:
+            config = own_config(value, scenario, folder, print)
+        else:
+            found = plan.segments(value, groups)
+            config = plan.config(value, found, groups, names, scenario.seed)
+        return {**config, **plan.common(value, groups, names)}
+
     def natively(self, folder: Path) -> list[list[Any]]:
         """The same, in one process of ns-3."""
         scenario = self.scenario(folder)
         names = [spec.name for spec in scenario.nodes]
-        groups = Groups(scenario)
-        found = plan.segments(scenario.network, groups)
         job = {
             "library": str(library()),
-            "config": plan.config(scenario.network, found, groups, names, scenario.seed),
+            "config": self._config(scenario, names, folder),
             "seed": scenario.seed,
             "names": names,
             "end": self.duration,

@@ -18,7 +18,7 @@ struct Client
     uint32_t size;
     uint32_t answer;
     uint64_t serve;
-    bool stream;
+    uint32_t manner;
     std::vector<uint64_t> pauses; ///< before each request, ns
     uint32_t asked = 0;
 };
@@ -38,14 +38,14 @@ Ask(uint32_t number)
 {
     Client& client = g_clients[number];
     uint64_t id = (static_cast<uint64_t>(number + 1) << 32) | (client.asked++ << 1);
-    Send(client.node, client.toServer, client.size, id, client.stream);
+    Send(client.node, client.toServer, client.size, id, client.manner);
 }
 
 void
 Answer(uint32_t number, uint64_t id)
 {
     Client& client = g_clients[number];
-    Send(client.server, client.toClient, client.answer, id | 1, client.stream);
+    Send(client.server, client.toClient, client.answer, id | 1, client.manner);
 }
 
 void
@@ -85,10 +85,10 @@ extern "C"
 /// Without an answer, all requests are sent at their times, each pause after the last.
 void
 nt_client(uint32_t node, uint32_t server, uint32_t toServer, uint32_t toClient, uint32_t size,
-          uint32_t answer, uint64_t serve, int stream, uint32_t count, const uint64_t* pauses)
+          uint32_t answer, uint64_t serve, uint32_t manner, uint32_t count, const uint64_t* pauses)
 {
     auto number = static_cast<uint32_t>(g_clients.size());
-    g_clients.push_back({node, server, toServer, toClient, size, answer, serve, stream != 0,
+    g_clients.push_back({node, server, toServer, toClient, size, answer, serve, manner,
                          std::vector<uint64_t>(pauses, pauses + count), 0});
     uint64_t at = 0;
     for (uint32_t i = 0; i < (answer == 0 ? count : 1); i++)

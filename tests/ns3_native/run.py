@@ -12,7 +12,7 @@ import sys
 import time
 
 from simcore_netmodels.ns3.binding import Binding
-from simcore_netmodels.ns3.building import Built
+from simcore_netmodels.ns3.child import made
 
 U32, U64 = ctypes.c_uint32, ctypes.c_uint64
 
@@ -24,15 +24,15 @@ class Record(ctypes.Structure):
 def main() -> None:
     job = json.load(sys.stdin)
     ns3 = Binding(job["library"])
-    built = Built(ns3, job["config"], job["seed"], job["names"], native=True)
+    built = made(ns3, job["config"], job["seed"], job["names"], native=True)
     library = ns3.library
     for client in job["clients"]:
-        node, there, stream = built.way(client["node"], client["server"])
+        node, there, manner = built.way(client["node"], client["server"])
         server, back, _ = built.way(client["server"], client["node"])
         pauses = client["pauses"]
         library.nt_client(
             U32(node), U32(server), U32(there), U32(back), U32(client["size"]),
-            U32(client["answer"]), U64(client["serve"]), int(stream), U32(len(pauses)),
+            U32(client["answer"]), U64(client["serve"]), U32(manner), U32(len(pauses)),
             (U64 * len(pauses))(*pauses),
         )  # fmt: skip
     began, cpu = time.perf_counter(), time.process_time()

@@ -46,7 +46,7 @@ def test_what_needs_ns3_runs_in_one_environment_and_no_other() -> None:
     assert "py311-ns3" in tox["tox"]["env_list"]
     with_ns3 = tox["testenv:py311-ns3"]
     assert '-m "ns3 and not bench"' in with_ns3["commands"]
-    assert with_ns3["commands_pre"].endswith("pip install --no-deps ns3==3.44.post0")
+    assert "ns3" in with_ns3["extras"].split(", ")
     assert with_ns3["skip_missing_interpreters"] == "false"
 
 

@@ -76,6 +76,33 @@ AssignAddresses(uint32_t first, uint32_t count)
     }
 }
 
+/// The addresses of a device.
+inline std::vector<ns3::Ipv4Address>
+Addresses4(const Device& device)
+{
+    std::vector<ns3::Ipv4Address> found;
+    auto ipv4 = device.network->GetNode()->GetObject<ns3::Ipv4>();
+    int32_t interface = ipv4 ? ipv4->GetInterfaceForDevice(device.network) : -1;
+    for (uint32_t i = 0; interface >= 0 && i < ipv4->GetNAddresses(interface); i++)
+    {
+        found.push_back(ipv4->GetAddress(interface, i).GetLocal());
+    }
+    return found;
+}
+
+inline std::vector<ns3::Ipv6Address>
+Addresses6(const Device& device)
+{
+    std::vector<ns3::Ipv6Address> found;
+    auto ipv6 = device.network->GetNode()->GetObject<ns3::Ipv6>();
+    int32_t interface = ipv6 ? ipv6->GetInterfaceForDevice(device.network) : -1;
+    for (uint32_t i = 0; interface >= 0 && i < ipv6->GetNAddresses(interface); i++)
+    {
+        found.push_back(ipv6->GetAddress(interface, i).GetAddress());
+    }
+    return found;
+}
+
 inline ns3::Ipv4Address
 Address4(const Device& device)
 {
@@ -157,50 +184,66 @@ MakeRouter(uint32_t node)
     }
 }
 
+/// Have a cache know where an address is.
+template <typename Cache, typename Address>
+void
+Introduce(ns3::Ptr<Cache> cache, const Address& address, const ns3::Address& place)
+{
+    if (cache)
+    {
+        auto entry = cache->Lookup(address);
+        entry = entry == nullptr ? cache->Add(address) : entry;
+        entry->SetMacAddress(place);
+        entry->MarkPermanent();
+    }
+}
+
 /// Tell all devices of a segment each other's addresses. After the warm-up: what Wi-Fi looked up
 /// before it was associated would be in the way.
 inline void
 IntroduceNeighbours(uint32_t first, uint32_t count)
 {
     World& world = TheWorld();
-    for (uint32_t i = first; i < first + count; i++)
+    std::vector<std::vector<ns3::Ipv4Address>> fours;
+    std::vector<std::vector<ns3::Ipv6Address>> sixes;
+    for (uint32_t i = 0; i < count; i++)
     {
-        Device& own = world.devices[i];
-        if (own.kind == P2P)
+        fours.push_back(Addresses4(world.devices[first + i]));
+        sixes.push_back(Addresses6(world.devices[first + i]));
+    }
+    for (uint32_t i = 0; i < count; i++)
+    {
+        ns3::Ptr<ns3::NetDevice> own = world.devices[first + i].network;
+        if (!own->NeedsArp())
         {
             continue; // there is only one other
         }
-        ns3::Ptr<ns3::Node> node = own.network->GetNode();
-        for (uint32_t k = first; k < first + count; k++)
+        ns3::Ptr<ns3::ArpCache> arp;
+        ns3::Ptr<ns3::NdiscCache> ndisc;
+        if (!fours[i].empty())
         {
-            Device& other = world.devices[k];
+            auto ip = own->GetNode()->GetObject<ns3::Ipv4L3Protocol>();
+            arp = ip->GetInterface(ip->GetInterfaceForDevice(own))->GetArpCache();
+        }
+        if (!sixes[i].empty())
+        {
+            auto ip = own->GetNode()->GetObject<ns3::Ipv6L3Protocol>();
+            ndisc = ip->GetInterface(ip->GetInterfaceForDevice(own))->GetNdiscCache();
+        }
+        for (uint32_t k = 0; k < count; k++)
+        {
             if (i == k)
             {
                 continue;
             }
-            if (world.ipv6)
+            ns3::Address place = world.devices[first + k].network->GetAddress();
+            for (ns3::Ipv4Address address : fours[k])
             {
-                auto ipv6 = node->GetObject<ns3::Ipv6L3Protocol>();
-                auto cache = ipv6->GetInterface(ipv6->GetInterfaceForDevice(own.network))
-                                 ->GetNdiscCache();
-                for (bool global : {true, false})
-                {
-                    ns3::Ipv6Address address = Address6(other, global);
-                    ns3::NdiscCache::Entry* entry = cache->Lookup(address);
-                    entry = entry == nullptr ? cache->Add(address) : entry;
-                    entry->SetMacAddress(other.network->GetAddress());
-                    entry->MarkPermanent();
-                }
+                Introduce(arp, address, place);
             }
-            else
+            for (ns3::Ipv6Address address : sixes[k])
             {
-                auto ipv4 = node->GetObject<ns3::Ipv4L3Protocol>();
-                auto cache =
-                    ipv4->GetInterface(ipv4->GetInterfaceForDevice(own.network))->GetArpCache();
-                ns3::ArpCache::Entry* entry = cache->Lookup(Address4(other));
-                entry = entry == nullptr ? cache->Add(Address4(other)) : entry;
-                entry->SetMacAddress(other.network->GetAddress());
-                entry->MarkPermanent();
+                Introduce(ndisc, address, place);
             }
         }
     }

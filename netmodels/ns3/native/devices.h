@@ -3,7 +3,7 @@
 // The devices of the network, what they count, and what is lost between them.
 //
 // Losses by chance and faults act where a frame is received: an error model at each device looks at
-// who sent the frame. So a fault may concern one pair of a shared medium, and a node that is down
+// who sent the frame. So a fault may concern one pair of a shared medium, and a node that is off
 // neither hears nor is heard. Frames for others are nobody's loss, and cost no random number.
 //
 // Wi-Fi's error model sees frames without their header, so there it knows losses by chance only; the
@@ -83,11 +83,11 @@ struct World
 {
     ns3::NodeContainer nodes;
     std::vector<Device> devices;
-    std::vector<uint32_t> nodeDown;
+    std::vector<Fate> off; ///< of nodes that a fault has off: what becomes of their frames; else 0
     uint32_t disturbances = 0; ///< faults that are on: without any, frames are not looked at
     bool ipv6 = false;
     std::vector<std::map<ns3::Address, uint32_t>> byAddress; ///< devices, by segment
-    std::vector<std::map<uint32_t, uint32_t>> byNode;        ///< devices, by segment
+    std::vector<std::map<uint32_t, uint32_t>> byNode; ///< devices, by segment and ns-3's own number
 };
 
 inline World&
@@ -95,6 +95,13 @@ TheWorld()
 {
     static World world;
     return world;
+}
+
+/// What figures call it if a fault has a node off.
+inline const char*
+CauseOf(Fate fate)
+{
+    return fate == NODE_DOWN ? "node_down" : "offline";
 }
 
 class LinkErrors : public ns3::ErrorModel
@@ -111,6 +118,7 @@ class LinkErrors : public ns3::ErrorModel
     uint32_t device = 0;
     double loss = 0.0;      ///< of a frame
     double bitErrors = 0.0; ///< of a bit
+    ns3::Ptr<ns3::ErrorModel> given; ///< that the device had, of a network that we did not make
     std::map<uint32_t, Disturbance> from;
     ns3::Ptr<ns3::UniformRandomVariable> random = ns3::CreateObject<ns3::UniformRandomVariable>();
 
@@ -120,7 +128,8 @@ class LinkErrors : public ns3::ErrorModel
     bool DoCorrupt(ns3::Ptr<ns3::Packet> frame) override
     {
         World& world = TheWorld();
-        if (loss == 0.0 && bitErrors == 0.0 && world.disturbances == 0)
+        bool corrupt = given && given->IsCorrupt(frame);
+        if (!corrupt && loss == 0.0 && bitErrors == 0.0 && world.disturbances == 0)
         {
             return false;
         }
@@ -128,25 +137,25 @@ class LinkErrors : public ns3::ErrorModel
         if (own.kind == WIFI)
         {
             double passes = (1.0 - loss) * std::pow(1.0 - bitErrors, 8.0 * (frame->GetSize() + WIFI_HEADER));
-            return passes < 1.0 && random->GetValue() >= passes;
+            return corrupt || (passes < 1.0 && random->GetValue() >= passes);
         }
         int64_t sender = -1;
         bool forUs = true;
         Ends(own, frame, sender, forUs);
         if (!forUs)
         {
-            return false;
+            return corrupt;
         }
-        if (world.nodeDown[own.node] != 0)
+        if (Fate fate = world.off[own.node])
         {
-            return Lost(own, sender, "node_down", NODE_DOWN, frame);
+            return Lost(own, sender, CauseOf(fate), fate, frame);
         }
         double through = 1.0;
         if (sender >= 0)
         {
-            if (world.nodeDown[world.devices[sender].node] != 0)
+            if (Fate fate = world.off[world.devices[sender].node])
             {
-                return Lost(own, sender, "node_down", NODE_DOWN, frame);
+                return Lost(own, sender, CauseOf(fate), fate, frame);
             }
             auto found = from.find(static_cast<uint32_t>(sender));
             if (found != from.end())
@@ -163,7 +172,7 @@ class LinkErrors : public ns3::ErrorModel
         {
             through *= std::pow(1.0 - bitErrors, 8.0 * frame->GetSize());
         }
-        if (through < 1.0 && random->GetValue() >= through)
+        if (corrupt || (through < 1.0 && random->GetValue() >= through))
         {
             return Lost(own, sender, "error", LOSS, frame);
         }
@@ -180,9 +189,13 @@ class LinkErrors : public ns3::ErrorModel
         World& world = TheWorld();
         ns3::Address source;
         ns3::Address destination;
-        if (own.kind == P2P)
+        if (own.kind == P2P || own.kind == OTHER)
         {
             auto channel = own.link->GetChannel();
+            if (!channel || channel->GetNDevices() != 2)
+            {
+                return; // of what devices of other kinds make of a frame, nothing is known
+            }
             uint32_t other = channel->GetDevice(0) == own.link ? 1 : 0;
             source = channel->GetDevice(other)->GetAddress();
             destination = own.link->GetAddress();
@@ -196,15 +209,19 @@ class LinkErrors : public ns3::ErrorModel
         }
         else
         {
-            ns3::lrwpan::LrWpanMacHeader header;
+            using ns3::lrwpan::LrWpanMacHeader;
+            LrWpanMacHeader header;
             frame->PeekHeader(header);
-            destination = ns3::lrwpan::LrWpanMacHeader::SHORTADDR == header.GetDstAddrMode()
+            destination = header.GetDstAddrMode() == LrWpanMacHeader::SHORTADDR
                               ? ns3::Address(header.GetShortDstAddr())
+                          : header.GetDstAddrMode() == LrWpanMacHeader::EXTADDR
+                              ? ns3::Address(header.GetExtDstAddr())
                               : ns3::Address();
-            if (header.GetSrcAddrMode() == ns3::lrwpan::LrWpanMacHeader::SHORTADDR)
-            {
-                source = header.GetShortSrcAddr();
-            }
+            source = header.GetSrcAddrMode() == LrWpanMacHeader::SHORTADDR
+                         ? ns3::Address(header.GetShortSrcAddr())
+                     : header.GetSrcAddrMode() == LrWpanMacHeader::EXTADDR
+                         ? ns3::Address(header.GetExtSrcAddr())
+                         : ns3::Address();
         }
         auto& known = world.byAddress[own.segment];
         auto found = known.find(source);
@@ -286,9 +303,10 @@ inline Fate
 FateBetween(uint32_t from, uint32_t to)
 {
     World& world = TheWorld();
-    if (world.nodeDown[world.devices[to].node] != 0 || world.nodeDown[world.devices[from].node] != 0)
+    Fate fates[] = {world.off[world.devices[to].node], world.off[world.devices[from].node]};
+    if (fates[0] != DELIVERED || fates[1] != DELIVERED)
     {
-        return NODE_DOWN;
+        return std::max(fates[0], fates[1]);
     }
     for (auto [sender, receiver] : {std::pair(from, to), std::pair(to, from)})
     {

@@ -3,7 +3,7 @@
 // Faults while ns-3 runs, each an event at its time.
 //
 // A pair of devices is disturbed where frames are received, or on the way; see devices.h. A node that
-// is down neither hears nor is heard; a Wi-Fi radio is switched off, and a station looks for its access
+// is off neither hears nor is heard; a Wi-Fi radio is switched off, and a station looks for its access
 // point afterwards. IP interfaces stay up: an IPv6 interface that went down does not find its
 // neighbours again.
 #ifndef SIMCORE_NS3_FAULTS_H
@@ -34,18 +34,19 @@ DisturbPair(uint32_t from, uint32_t to, int32_t down, double through)
     world.disturbances = 1; // from now on, frames are looked at
 }
 
+/// Switch a node off, because it crashed or was cut off, or on: `fate` is 0.
 inline void
-ChangeNode(uint32_t node, int32_t down)
+Switch(uint32_t node, int32_t fate)
 {
     World& world = TheWorld();
     world.disturbances = 1;
-    world.nodeDown[node] = down;
+    world.off[node] = static_cast<Fate>(fate);
     for (Device& device : world.devices)
     {
         auto wifi = ns3::DynamicCast<ns3::WifiNetDevice>(device.link);
-        if (device.node == node && wifi && device.off != (down != 0))
+        if (device.node == node && wifi && device.off != (fate != 0))
         {
-            device.off = down != 0;
+            device.off = fate != 0;
             device.off ? wifi->GetPhy()->SetOffMode() : wifi->GetPhy()->ResumeFromOff();
         }
     }

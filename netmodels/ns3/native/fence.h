@@ -72,7 +72,7 @@ class FenceSimulator : public ns3::SimulatorImpl
 
     void Run() override
     {
-        RunUntil(NEVER);
+        NS_FATAL_ERROR("simcore runs the simulation: leave out Simulator.Run()");
     }
 
     void Stop() override

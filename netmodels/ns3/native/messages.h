@@ -115,10 +115,11 @@ class Ledger
         return ns3::Simulator::Now().GetNanoSeconds() - warmUp;
     }
 
-    void Enter(uint64_t id, uint64_t at)
+    /// A message enters; `fate` is what it will have been lost to, if nothing tells more.
+    void Enter(uint64_t id, uint64_t at, Fate fate)
     {
         coming--;
-        m_open[id] = LOSS;
+        m_open[id] = fate;
         if (patience != NEVER)
         {
             m_deadlines.emplace_back(at + patience, id);
@@ -158,7 +159,7 @@ class Ledger
         }
         if (final)
         {
-            Lose(id, fate);
+            Lose(id, static_cast<Fate>(found->second));
         }
     }
 

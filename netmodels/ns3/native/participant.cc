@@ -4,11 +4,26 @@
 //
 // The one file that is compiled. It is linked with ns-3, so its licence is ns-3's, and it is loaded
 // by a process of its own. Functions that can be refused return a text, or null.
+#include "adopting.h"
 #include "faults.h"
 #include "giving_up.h"
 #include "outputs.h"
 
 using namespace simcore;
+
+namespace
+{
+
+/// Go on to a time of ns-3 (ns, exclusive), whoever calls Simulator::Stop() before.
+void
+GoOn(uint64_t until)
+{
+    while (TheLedger().fence->RunUntil(until))
+    {
+    }
+}
+
+} // namespace
 
 extern "C"
 {
@@ -53,7 +68,7 @@ sn_nodes(uint32_t count, int ipv6, const double* positions, const int64_t* strea
 {
     World& world = TheWorld();
     world.ipv6 = ipv6 != 0;
-    world.nodeDown.resize(count);
+    world.off.resize(count);
     world.nodes.Create(count);
     for (uint32_t i = 0; i < count; i++)
     {
@@ -93,14 +108,58 @@ sn_route(uint32_t out, uint32_t via, int64_t member)
     AddRoute(out, via, member);
 }
 
-/// Open the sockets and connect what watches; the last step of building.
+// -- a network that somebody else made
+
+/// Take its nodes: those of the scenario, by ns-3's numbers, then all others. How many there are.
+uint32_t
+sn_adopt_nodes(uint32_t count, const uint32_t* ids)
+{
+    AdoptNodes(std::vector<uint32_t>(ids, ids + count));
+    return TheWorld().nodes.GetN();
+}
+
+/// The name that a node has in ns-3; empty: none.
+const char*
+sn_name(uint32_t node)
+{
+    static std::string name;
+    name = ns3::Names::FindName(TheWorld().nodes.Get(node));
+    return name.c_str();
+}
+
+/// Its devices, as JSON.
+const char*
+sn_survey()
+{
+    static std::string found;
+    found = Survey();
+    return found.c_str();
+}
+
+uint32_t
+sn_adopt_device(uint32_t node, uint32_t place, uint32_t segment, int64_t stream)
+{
+    return AdoptDevice(node, place, segment, stream);
+}
+
+/// The last step of taking it; whether it needs time before virtual time begins.
+int
+sn_adopted()
+{
+    WatchTrafficControl();
+    return NeedsWarmUp();
+}
+
+// -- either
+
+/// Open the sockets of the first nodes and connect what watches; the last step of building.
 void
-sn_sockets()
+sn_sockets(uint32_t count)
 {
     WatchIp();
-    for (uint32_t i = 0; i < TheWorld().nodes.GetN(); i++)
+    for (uint32_t i = 0; i < count; i++)
     {
-        OpenSocket(i);
+        OpenSockets(i);
     }
 }
 
@@ -110,9 +169,9 @@ sn_warm_up(uint64_t until)
 {
     if (TheLedger().fence)
     {
-        TheLedger().fence->RunUntil(until);
+        GoOn(until);
         ns3::Simulator::Schedule(ns3::NanoSeconds(until) - ns3::Simulator::Now(), [] {});
-        TheLedger().fence->RunUntil(until + 1);
+        GoOn(until + 1);
     }
     else
     {
@@ -159,10 +218,10 @@ sn_begin()
 
 /// Have a message enter at a virtual time (ns), which has not passed.
 void
-sn_send(uint64_t at, uint32_t node, uint32_t to, uint32_t size, uint64_t id, int stream)
+sn_send(uint64_t at, uint32_t node, uint32_t to, uint32_t size, uint64_t id, uint32_t manner)
 {
     ns3::Time delay = ns3::NanoSeconds(at + TheLedger().warmUp) - ns3::Simulator::Now();
-    ns3::Simulator::ScheduleWithContext(node, delay, &Send, node, to, size, id, stream != 0);
+    ns3::Simulator::ScheduleWithContext(TheWorld().nodes.Get(node)->GetId(), delay, &Send, node, to, size, id, manner);
     TheLedger().coming++;
 }
 
@@ -203,7 +262,7 @@ sn_advance(uint64_t until)
 void
 sn_catch_up(uint64_t until)
 {
-    TheLedger().fence->RunUntil(until + TheLedger().warmUp);
+    GoOn(until + TheLedger().warmUp);
 }
 
 /// When something happens next that a message may depend on (virtual ns), or 2^64 - 1.
@@ -251,10 +310,11 @@ sn_disturb(uint64_t at, uint32_t from, uint32_t to, int32_t down, double through
     ScheduleFault(at, &DisturbPair, from, to, down, through);
 }
 
+/// Switch a node off, with the fate of what is lost by that, or on (0).
 void
-sn_node_down(uint64_t at, uint32_t node, int32_t down)
+sn_switch(uint64_t at, uint32_t node, int32_t fate)
 {
-    ScheduleFault(at, &ChangeNode, node, down);
+    ScheduleFault(at, &Switch, node, fate);
 }
 
 void
@@ -289,6 +349,10 @@ sn_report(uint64_t end, const char* file, const char* flows)
 void
 sn_close()
 {
-    ns3::Simulator::Destroy(); // flushes what is written
+    ns3::Simulator::Destroy();
+    Streams().clear();
+    Sockets().clear();
+    ns3::Names::Clear();
+    TheWorld() = World(); // the last who has hold of devices: captures are written to their ends
 }
 }

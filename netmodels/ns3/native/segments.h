@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Segments: what joins nodes. One function for each kind, and the traces of their devices.
+// Segments: what joins nodes. One function for each kind.
 #ifndef SIMCORE_NS3_SEGMENTS_H
 #define SIMCORE_NS3_SEGMENTS_H
 
-#include "devices.h"
+#include "watching.h"
 
 #include "ns3/internet-module.h"
 #include "ns3/mobility-module.h"
@@ -28,144 +28,6 @@ struct Settings
     double bitErrors;     ///< of a bit
 };
 
-// -- traces
-
-inline Counters&
-CountersOf(uint32_t device)
-{
-    return TheWorld().devices[device].counters;
-}
-
-inline void
-OnEntered(uint32_t device, ns3::Ptr<const ns3::Packet> packet)
-{
-    Counters& counters = CountersOf(device);
-    counters.entered++;
-    counters.bytes += packet->GetSize();
-}
-
-inline void
-OnQueue(uint32_t device, uint32_t, uint32_t length)
-{
-    CountersOf(device).Queue(length, TheLedger().Now());
-}
-
-inline void
-OnLrWpanEnqueue(uint32_t device, ns3::Ptr<const ns3::Packet> packet)
-{
-    OnEntered(device, packet);
-    Counters& counters = CountersOf(device);
-    counters.Queue(counters.waiting + 1, TheLedger().Now());
-}
-
-inline void
-OnLrWpanDequeue(uint32_t device, ns3::Ptr<const ns3::Packet>)
-{
-    Counters& counters = CountersOf(device);
-    counters.Queue(counters.waiting == 0 ? 0 : counters.waiting - 1, TheLedger().Now());
-}
-
-inline void
-OnTransmit(uint32_t device, ns3::Ptr<const ns3::Packet>)
-{
-    CountersOf(device).transmitting = TheLedger().Now();
-}
-
-inline void
-OnTransmitted(uint32_t device, ns3::Ptr<const ns3::Packet>)
-{
-    Counters& counters = CountersOf(device);
-    counters.busy += TheLedger().Now() - counters.transmitting;
-    counters.transmitting = NEVER;
-}
-
-inline void
-OnWifiState(uint32_t device, ns3::Time, ns3::Time duration, ns3::WifiPhyState state)
-{
-    if (state == ns3::WifiPhyState::TX)
-    {
-        CountersOf(device).busy += duration.GetNanoSeconds();
-    }
-}
-
-/// A packet that the queue of a wired device did not take, or that Wi-Fi's MAC turned down.
-inline void
-OnRefused(uint32_t device, ns3::Ptr<const ns3::Packet> packet)
-{
-    Device& own = TheWorld().devices[device];
-    bool full = own.kind != WIFI;
-    (full ? own.counters.queueFull : own.counters.linkDown)++;
-    TheLedger().Drop(own.node,
-                     full ? "queue_full" : "not_connected",
-                     full ? QUEUE_FULL : LINK_DOWN,
-                     packet,
-                     true);
-}
-
-/// A frame that csma gave up after too many attempts.
-inline void
-OnCollisions(uint32_t device, ns3::Ptr<const ns3::Packet> packet)
-{
-    Device& own = TheWorld().devices[device];
-    own.counters.loss++;
-    TheLedger().Drop(own.node, "medium_busy", LOSS, packet, true);
-}
-
-inline void
-OnWifiDropped(uint32_t device, ns3::WifiMacDropReason reason, ns3::Ptr<const ns3::WifiMpdu> mpdu)
-{
-    Device& own = TheWorld().devices[device];
-    bool full = reason == ns3::WIFI_MAC_DROP_FAILED_ENQUEUE;
-    bool late = reason == ns3::WIFI_MAC_DROP_EXPIRED_LIFETIME;
-    uint64_t id;
-    if (FindMessage(mpdu->GetPacket(), id))
-    {
-        (full ? own.counters.queueFull : own.counters.loss)++;
-    }
-    Fate fate = full ? QUEUE_FULL : LOSS;
-    auto& known = TheWorld().byAddress[own.segment];
-    auto receiver = known.find(mpdu->GetHeader().GetAddr1());
-    if (!full && receiver != known.end())
-    {
-        fate = FateBetween(device, receiver->second);
-    }
-    // An acknowledgement that was lost looks the same as a frame that was: no verdict.
-    TheLedger().Drop(own.node,
-                     full ? "queue_full" : (late ? "waited_too_long" : "no_acknowledgement"),
-                     fate,
-                     mpdu->GetPacket(),
-                     full);
-}
-
-inline void
-OnLrWpanDropped(uint32_t device, ns3::Ptr<const ns3::Packet> packet)
-{
-    Device& own = TheWorld().devices[device];
-    own.counters.loss++;
-    TheLedger().Drop(own.node, "no_acknowledgement", LOSS, packet, false);
-}
-
-template <typename... Ts>
-void
-Connect(ns3::Ptr<ns3::Object> source, const char* name, void (*sink)(uint32_t, Ts...), uint32_t index)
-{
-    bool there = source->TraceConnectWithoutContext(name, ns3::MakeBoundCallback(sink, index));
-    NS_ABORT_MSG_IF(!there, "this ns-3 has no trace " << name);
-}
-
-template <typename Q>
-void
-WatchQueue(Q queue, uint32_t device, uint32_t size)
-{
-    if (size != 0)
-    {
-        queue->SetMaxSize(ns3::QueueSize(ns3::QueueSizeUnit::PACKETS, size));
-    }
-    Connect(queue, "PacketsInQueue", &OnQueue, device);
-}
-
-// -- devices
-
 inline uint32_t
 AddDevice(uint32_t segment,
           Kind kind,
@@ -186,9 +48,10 @@ AddDevice(uint32_t segment,
     world.byAddress.resize(segment + 1);
     world.byNode.resize(segment + 1);
     world.byAddress[segment][link->GetAddress()] = index;
-    world.byNode[segment][node] = index;
+    world.byNode[segment][link->GetNode()->GetId()] = index;
     if (auto p2p = ns3::DynamicCast<ns3::PointToPointNetDevice>(link))
     {
+        errors->given = ErrorsOf(link, "ReceiveErrorModel");
         p2p->SetReceiveErrorModel(errors);
         WatchQueue(p2p->GetQueue(), index, settings.queue);
         Connect(link, "MacTx", &OnEntered, index);
@@ -198,6 +61,7 @@ AddDevice(uint32_t segment,
     }
     else if (auto csma = ns3::DynamicCast<ns3::CsmaNetDevice>(link))
     {
+        errors->given = ErrorsOf(link, "ReceiveErrorModel");
         csma->SetReceiveErrorModel(errors);
         WatchQueue(csma->GetQueue(), index, settings.queue);
         Connect(link, "MacTx", &OnEntered, index);
@@ -208,6 +72,7 @@ AddDevice(uint32_t segment,
     }
     else if (auto wifi = ns3::DynamicCast<ns3::WifiNetDevice>(link))
     {
+        errors->given = ErrorsOf(wifi->GetPhy(), "PostReceptionErrorModel");
         wifi->GetPhy()->SetPostReceptionErrorModel(errors);
         auto queue = wifi->GetMac()->GetTxopQueue(
             wifi->GetMac()->GetQosSupported() ? ns3::AC_BE : ns3::AC_BE_NQOS);
@@ -220,12 +85,22 @@ AddDevice(uint32_t segment,
     else if (auto lrwpan = ns3::DynamicCast<ns3::lrwpan::LrWpanNetDevice>(link))
     {
         world.byAddress[segment][lrwpan->GetMac()->GetShortAddress()] = index;
+        world.byAddress[segment][lrwpan->GetMac()->GetExtendedAddress()] = index;
+        errors->given = ErrorsOf(lrwpan->GetPhy(), "PostReceptionErrorModel");
         lrwpan->GetPhy()->SetPostReceptionErrorModel(errors);
         Connect(lrwpan->GetMac(), "MacTxEnqueue", &OnLrWpanEnqueue, index);
         Connect(lrwpan->GetMac(), "MacTxDequeue", &OnLrWpanDequeue, index);
         Connect(lrwpan->GetMac(), "MacTxDrop", &OnLrWpanDropped, index);
         Connect(lrwpan->GetPhy(), "PhyTxBegin", &OnTransmit, index);
         Connect(lrwpan->GetPhy(), "PhyTxEnd", &OnTransmitted, index);
+    }
+    else
+    {
+        errors->given = ErrorsOf(link, "ReceiveErrorModel");
+        link->SetAttributeFailSafe("ReceiveErrorModel", ns3::PointerValue(errors));
+        ConnectIfThere(link, "MacTx", &OnEntered, index);
+        ConnectIfThere(link, "MacTxDrop", &OnOtherDropped, index);
+        ConnectIfThere(link, "PhyTxDrop", &OnOtherDropped, index);
     }
     return index;
 }

@@ -34,19 +34,25 @@ Delivered(uint64_t id, uint32_t node, uint32_t size)
     }
 }
 
+/// How a message goes.
+enum Manner : uint32_t
+{
+    STREAM = 1, ///< over TCP
+    SIX = 2,    ///< over IPv6
+};
+
 inline ns3::Address
-AddressOf(uint32_t device, uint16_t port)
+AddressOf(uint32_t device, uint16_t port, bool six)
 {
     Device& found = TheWorld().devices[device];
-    return TheWorld().ipv6 ? ns3::Address(ns3::Inet6SocketAddress(Address6(found), port))
-                           : ns3::Address(ns3::InetSocketAddress(Address4(found), port));
+    return six ? ns3::Address(ns3::Inet6SocketAddress(Address6(found), port))
+               : ns3::Address(ns3::InetSocketAddress(Address4(found), port));
 }
 
 inline ns3::Address
-AnyAddress(uint16_t port)
+AnyAddress(uint16_t port, bool six)
 {
-    return TheWorld().ipv6
-               ? ns3::Address(ns3::Inet6SocketAddress(ns3::Ipv6Address::GetAny(), port))
+    return six ? ns3::Address(ns3::Inet6SocketAddress(ns3::Ipv6Address::GetAny(), port))
                : ns3::Address(ns3::InetSocketAddress(ns3::Ipv4Address::GetAny(), port));
 }
 
@@ -62,10 +68,17 @@ MakePacket(uint32_t size, uint64_t id)
 
 // -- datagrams
 
-inline std::vector<ns3::Ptr<ns3::Socket>>&
+struct Ports
+{
+    ns3::Ptr<ns3::Socket> four;
+    ns3::Ptr<ns3::Socket> six;
+};
+
+/// The sockets of each node; null where it has no such stack.
+inline std::vector<Ports>&
 Sockets()
 {
-    static std::vector<ns3::Ptr<ns3::Socket>> sockets;
+    static std::vector<Ports> sockets;
     return sockets;
 }
 
@@ -82,24 +95,40 @@ OnDatagram(uint32_t node, ns3::Ptr<ns3::Socket> socket)
     }
 }
 
-inline void
-OpenSocket(uint32_t node)
+inline ns3::Ptr<ns3::Socket>
+OpenSocket(uint32_t node, bool six)
 {
     auto socket = ns3::Socket::CreateSocket(TheWorld().nodes.Get(node),
                                             ns3::UdpSocketFactory::GetTypeId());
-    NS_ABORT_MSG_IF(socket->Bind(AnyAddress(UDP_PORT)) != 0, "port 9 is in use");
+    NS_ABORT_MSG_IF(socket->Bind(AnyAddress(UDP_PORT, six)) != 0, "port 9 is in use");
     socket->SetRecvCallback(ns3::MakeBoundCallback(&OnDatagram, node));
-    Sockets().push_back(socket);
+    return socket;
+}
+
+inline void
+OpenSockets(uint32_t node)
+{
+    ns3::Ptr<ns3::Node> found = TheWorld().nodes.Get(node);
+    Sockets().resize(std::max<size_t>(Sockets().size(), node + 1));
+    if (found->GetObject<ns3::Ipv4>())
+    {
+        Sockets()[node].four = OpenSocket(node, false);
+    }
+    if (found->GetObject<ns3::Ipv6>())
+    {
+        Sockets()[node].six = OpenSocket(node, true);
+    }
 }
 
 /// A datagram; one without content has one byte, which carries the number.
 inline void
-SendDatagram(uint32_t node, uint32_t to, uint32_t size, uint64_t id)
+SendDatagram(uint32_t node, uint32_t to, uint32_t size, uint64_t id, bool six)
 {
     ns3::Ptr<ns3::Packet> packet = MakePacket(std::max<uint32_t>(size, 1), id);
-    if (Sockets()[node]->SendTo(packet, 0, AddressOf(to, UDP_PORT)) < 0)
+    ns3::Ptr<ns3::Socket> socket = six ? Sockets()[node].six : Sockets()[node].four;
+    if (socket->SendTo(packet, 0, AddressOf(to, UDP_PORT, six)) < 0)
     {
-        auto error = Sockets()[node]->GetErrno();
+        auto error = socket->GetErrno();
         TheLedger().Drop(node,
                          error == ns3::Socket::ERROR_MSGSIZE          ? "too_large"
                          : error == ns3::Socket::ERROR_NOROUTETOHOST ? "no_route"
@@ -205,7 +234,7 @@ OnAccepted(Stream* stream, ns3::Ptr<ns3::Socket> socket, const ns3::Address&)
 }
 
 inline std::shared_ptr<Stream>
-OpenStream(uint32_t node, uint32_t to)
+OpenStream(uint32_t node, uint32_t to, bool six)
 {
     static uint16_t port = FIRST_TCP_PORT;
     auto stream = std::make_shared<Stream>();
@@ -216,29 +245,29 @@ OpenStream(uint32_t node, uint32_t to)
     ns3::TypeId tcp = ns3::TcpSocketFactory::GetTypeId();
     stream->listener =
         ns3::Socket::CreateSocket(world.nodes.Get(world.devices[to].node), tcp);
-    stream->listener->Bind(AnyAddress(stream->port));
+    stream->listener->Bind(AnyAddress(stream->port, six));
     stream->listener->Listen();
     stream->listener->SetAcceptCallback(
         ns3::MakeNullCallback<bool, ns3::Ptr<ns3::Socket>, const ns3::Address&>(),
         ns3::MakeBoundCallback(&OnAccepted, stream.get()));
     stream->sender = ns3::Socket::CreateSocket(world.nodes.Get(node), tcp);
-    stream->sender->Bind(AnyAddress(0));
+    stream->sender->Bind(AnyAddress(0, six));
     stream->sender->SetConnectCallback(ns3::MakeBoundCallback(&OnConnected, stream.get()),
                                        ns3::MakeBoundCallback(&OnBroken, stream.get()));
     stream->sender->SetCloseCallbacks(ns3::MakeNullCallback<void, ns3::Ptr<ns3::Socket>>(),
                                       ns3::MakeBoundCallback(&OnBroken, stream.get()));
     stream->sender->SetSendCallback(ns3::MakeBoundCallback(&OnRoom, stream.get()));
-    stream->sender->Connect(AddressOf(to, stream->port));
+    stream->sender->Connect(AddressOf(to, stream->port, six));
     return stream;
 }
 
 inline void
-SendOnStream(uint32_t node, uint32_t to, uint32_t size, uint64_t id)
+SendOnStream(uint32_t node, uint32_t to, uint32_t size, uint64_t id, bool six)
 {
     std::shared_ptr<Stream>& stream = Streams()[{node, to}];
     if (!stream)
     {
-        stream = OpenStream(node, to);
+        stream = OpenStream(node, to, six);
     }
     uint32_t bytes = std::max<uint32_t>(size, 1);
     stream->messages.emplace_back(id, bytes);
@@ -247,10 +276,12 @@ SendOnStream(uint32_t node, uint32_t to, uint32_t size, uint64_t id)
 }
 
 inline void
-Send(uint32_t node, uint32_t to, uint32_t size, uint64_t id, bool stream)
+Send(uint32_t node, uint32_t to, uint32_t size, uint64_t id, uint32_t manner)
 {
-    TheLedger().Enter(id, TheLedger().Now());
-    (stream ? SendOnStream : SendDatagram)(node, to, size, id);
+    World& world = TheWorld();
+    Fate off = std::max(world.off[node], world.off[world.devices[to].node]);
+    TheLedger().Enter(id, TheLedger().Now(), std::max(off, LOSS));
+    ((manner & STREAM) != 0 ? SendOnStream : SendDatagram)(node, to, size, id, (manner & SIX) != 0);
 }
 
 } // namespace simcore

@@ -251,6 +251,48 @@ def test_a_service_starts_anew_without_memory_and_what_it_computed_is_lost():
     assert told.measured("beat") == [7]
 
 
+def test_a_node_that_is_cut_off_lives_and_neither_hears_nor_is_heard():
+    """b answers what it hears; a asks at 0, 1, 2 ... ms, and b counts on its own all the while."""
+
+    def b(node):
+        node.process(counting(node))
+        while True:
+            message = yield node.receive()
+            node.send("a", "y", message.payload, size=0)
+
+    def counting(node):
+        while True:
+            yield node.sleep("1ms")
+            node.record("alive", 1)
+
+    faults = [{"at": "2ms", "for": "3ms", "node": "b", "offline": True}]
+    found, told = fates([both("a", "b", "100us")], faults, b=b)
+    assert lost(found, "link_down") == [2, 3, 4]
+    answers = {int(m[5]): m[-1] for m in told.messages() if m[1].startswith("b/")}
+    assert sorted(answers) == [0, 1, 5, 6, 7, 8, 9]
+    assert len([line for line in told.lines if "alive" in line]) == 9
+    assert told.federation.nodes["b"].lives == 1
+
+
+def test_a_router_that_is_cut_off_passes_nothing_on():
+    """a ---> r ---> b"""
+    faults = [{"at": "2ms", "for": "3ms", "node": "r", "offline": True}]
+    links = [both("a", "r", "100us"), both("r", "b", "2ms")]
+    told = play(world({"a": every_ms, "r": None, "b": None}, links, lasts="10ms", faults=faults))
+    found = {int(m[5]): m[-1] for m in told.messages()}
+    assert lost(found, "link_down") == [2, 3, 4]
+
+
+def test_of_overlapping_faults_that_cut_off_a_node_the_last_one_counts():
+    faults = [
+        {"at": "2ms", "for": "4ms", "node": "b", "offline": True},
+        {"at": "3ms", "for": "1ms", "node": "b", "offline": True},
+        {"at": "3ms", "for": "5ms", "link": ["a", "b"], "down": True},
+    ]
+    found, _ = fates([both("a", "b", "100us")], faults)
+    assert lost(found, "link_down") == [2, 3, 4, 5, 6, 7]
+
+
 def test_overlapping_crashes_end_with_the_last_and_start_once():
     def b(node):
         node.record("started", node.now // MS)

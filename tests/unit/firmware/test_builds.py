@@ -75,6 +75,32 @@ def builds(recipe: Recipe) -> Path:
     return recipe.folder.parent / "cache" / "simcore" / "builds"
 
 
+def test_a_compiler_that_is_gone_has_left_what_it_built(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing is shipped that could serve instead, and from these sources only."""
+    recipe = replace(
+        recipe,
+        prebuilt=None,
+        command=lambda cc, target: [cc, *map(str, (recipe.sources[0], target / "product", "n"))],
+    )
+    first = built(recipe)
+    monkeypatch.setenv("CC", "no-such-compiler")
+    assert recipe.is_kept
+    assert built(recipe) == first
+    recipe.sources[0].write_text("another")
+    assert not recipe.is_kept
+    with pytest.raises(UsageError, match="there is no no-such-compiler in PATH"):
+        built(recipe)
+
+
+def test_who_waits_for_a_build_is_told(recipe: Recipe) -> None:
+    told: list[str] = []
+    for _ in range(2):
+        built(recipe, lambda: told.append("it is built"))
+    assert told == ["it is built"]
+
+
 def test_it_is_built_once(recipe: Recipe) -> None:
     first = built(recipe)
     assert first.read_text() == "built from one"

@@ -92,6 +92,76 @@ def test_what_is_wrong_elsewhere(more: str, what: str, tmp_path: Path) -> None:
     assert what in found
 
 
+OWN = """simcore: 1
+duration: 10s
+nodes:
+  meter: {{count: 3, model: models.py:meter}}
+  cloud: {{tier: cloud}}
+network:
+  model: ns3
+  topology: {topology}
+{more}
+"""
+
+
+def problems_of_own(folder: Path, topology: str = "models.py:build", more: str = "") -> list[str]:
+    """What is reported of a network that a function makes."""
+    source = (
+        "def meter(node):\n    yield node.sleep('1s')\n\n\ndef build(ns, scenario):\n    pass\n"
+    )
+    (folder / "models.py").write_text(source)
+    try:
+        simcore.loads(OWN.format(topology=topology, more=more), base=folder)
+    except ScenarioError as error:
+        return [str(each).split(":", 1)[1] for each in error.problems]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("topology", "more", "what"),
+    [
+        ("models.py:built", "", "8:13: network.topology: models.py has no function 'built'"),
+        ("modells.py:build", "", "8:13: network.topology: "),
+        ("models.py", "", "8:13: network.topology: 'models.py' names no function"),
+        ("models.py:build", "  positions: {meter: [0, 0]}", "'positions' has no effect beside"),
+        (
+            "models.py:build",
+            "  segments: [{kind: p2p, between: [meter, cloud], rate: 1Mbit/s, delay: 1ms}]",
+            "segments",
+        ),
+        ("models.py:build", "  neighbours: unknown", "neighbours"),
+        ("models.py:build", "  tcp: [{from: meter, to: clout}]", "did you mean 'cloud'"),
+        ("models.py:build", "  give_up: 0s", "must be more than 0"),
+    ],
+)
+def test_what_is_wrong_with_a_network_of_ones_own(
+    topology: str, more: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheel, "lacks_bindings", lambda: None)
+    (found,) = problems_of_own(tmp_path, topology, more)
+    assert what in found
+
+
+def test_a_network_of_ones_own_that_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheel, "lacks_bindings", lambda: None)
+    assert problems_of_own(tmp_path, more="  warm_up: 3s\n  pcap: [wan]\n  least_delay: 1ms") == []
+
+
+def test_what_has_no_effect_on_segments(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, more="  least_delay: 1ms")
+    assert "'least_delay' has no effect without 'topology'" in found
+
+
+def test_bindings_that_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wheel, "find_spec", lambda name: None)
+    (found,) = problems_of_own(tmp_path)
+    assert found.startswith(
+        "8:13: network.topology: ns-3's Python bindings need cppyy: pip install"
+    )
+
+
 def test_two_segments_of_one_name(tmp_path: Path) -> None:
     radio = "{kind: wifi, name: p2p-1, nodes: [meter, gateway], access_point: gateway}"
     (found,) = problems(tmp_path, radio)

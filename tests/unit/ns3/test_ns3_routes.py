@@ -44,6 +44,16 @@ def test_no_way() -> None:
     assert routes.arrival(0, 1) == 0
 
 
+def test_what_is_joined() -> None:
+    assert Routes(5, [[0, 1], [3, 4], [1, 2]]).components() == [0, 0, 0, 3, 3]
+
+
+def test_a_segment_where_a_node_has_no_address_is_none_to_speak_to_it() -> None:
+    assert LINE.arrival(0, 3) == 1
+    assert LINE.arrival(0, 3, among={2}) == 2
+    assert LINE.arrival(0, 3, among=()) is None
+
+
 def test_of_two_ways_the_first_in_the_file() -> None:
     #   0 --[A]-- 1 --[B]-- 3;  0 --[C]-- 2 --[D]-- 3
     routes = Routes(4, [[0, 1], [1, 3], [0, 2], [2, 3]])

@@ -1,0 +1,103 @@
+"""A network that a user's function makes behaves as its twin, made of segments, does.
+
+client-0 ... client-n  --[segment]--  gateway  --[p2p]--  cloud
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ns3_native import SEGMENTS, Traffic, require_bindings
+from ns3_native.captures import packets
+from ns3_native.faulty import rows
+
+import simcore
+
+pytestmark = [pytest.mark.ns3, pytest.mark.slow]
+
+
+@pytest.fixture(autouse=True)
+def _bindings() -> None:
+    require_bindings()
+
+
+def twins(kind: str, **keys: Any) -> tuple[Traffic, Traffic]:
+    """Traffic through segments, and through what a function makes."""
+    traffic = Traffic(SEGMENTS[kind], **keys)
+    return traffic, replace(traffic, own=kind)
+
+
+@pytest.mark.parametrize("kind", SEGMENTS)
+def test_deliveries_are_those_of_a_native_run(kind: str, tmp_path: Path) -> None:
+    twin, own = twins(kind, seed=3, period=200_000_000)
+    assert own.through_simcore(tmp_path) == twin.natively(tmp_path)
+
+
+def test_so_they_are_in_a_native_run_of_its_own(tmp_path: Path) -> None:
+    _, own = twins("wifi", seed=4, period=200_000_000)
+    ours = own.through_simcore(tmp_path)
+    assert ours == own.natively(tmp_path)
+    assert len(ours) == 60
+
+
+def test_so_are_those_over_tcp(tmp_path: Path) -> None:
+    more = "  tcp: [{from: client, to: cloud}, {from: cloud, to: client}]"
+    twin, own = twins("csma", more=more, size=3000, answer=900)
+    assert own.through_simcore(tmp_path) == twin.natively(tmp_path)
+
+
+@pytest.mark.parametrize("kind", SEGMENTS)
+def test_the_digest_is_that_of_its_twin_and_another_seed_has_another(
+    kind: str, tmp_path: Path
+) -> None:
+    twin, own = twins(kind, requests=3)
+    usual = simcore.Federation(twin.scenario(tmp_path), out=None).run()
+    assert simcore.Federation(own.scenario(tmp_path), out=None).run() == usual
+    other = replace(own, seed=2).scenario(tmp_path)
+    assert simcore.Federation(other, out=None).run() != usual
+
+
+FAULTS = (
+    "link: [client-0, gateway], down: true",
+    "link: [client, gateway], degraded: {loss: 30%}",
+    "node: gateway, crash: true",
+    "node: client-0, offline: true",
+)
+OF_P2P = (
+    "link: [gateway, cloud], degraded: {delay: 30ms}",
+    "link: [gateway, cloud], degraded: {rate: 200kbit/s}",
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        *((kind, fault) for kind in SEGMENTS for fault in FAULTS),
+        *(("p2p", each) for each in OF_P2P),
+    ],
+)
+def test_faults_do_the_same(kind: str, fault: str, tmp_path: Path) -> None:
+    found = rows(kind, fault, tmp_path)
+    assert rows(kind, fault, tmp_path, own=True) == found
+
+
+@pytest.mark.parametrize("kind", SEGMENTS)
+def test_captures_flows_and_figures_are_the_same(kind: str, tmp_path: Path) -> None:
+    found = []
+    for name, traffic in zip(
+        ("twin", "own"), twins(kind, requests=3, more="  pcap: true\n  flow_monitor: true"),
+        strict=True,
+    ):  # fmt: skip
+        (tmp_path / name).mkdir()
+        traffic.through_simcore(tmp_path / name)
+        folder = tmp_path / name / "run" / "ns3"
+        with simcore.open_run(tmp_path / name / "run") as run:
+            links = run.connection.execute("SELECT * FROM link ORDER BY name").fetchall()
+        captures = {file.name: packets(file) for file in folder.glob("*.pcap")}
+        flows = (folder / "flows.xml").read_text().count("<Flow ")
+        found.append((links, captures, flows))
+    assert found[0] == found[1]
+    assert len(found[1][1]) == (12 if kind == "p2p" else 8)
