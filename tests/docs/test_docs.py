@@ -115,6 +115,13 @@ def test_no_page_shows_where_it_was_written() -> None:
         )
 
 
+def test_the_figure_of_the_tutorial_is_the_one_that_its_commands_draw() -> None:
+    """A figure says in its metadata what it shows, with digests; the page shows its caption."""
+    svg = (ROOT / "docs" / "images" / "tutorial-pareto.svg").read_text(encoding="utf-8")
+    (caption,) = re.findall(r"<dc:description>(.*)</dc:description>", svg)
+    assert f"\npareto\n{caption}\n" in PAGES["docs/tutorial.md"].read_text(encoding="utf-8")
+
+
 def test_links_lead_somewhere() -> None:
     broken = []
     for page in [*PAGES.values(), ROOT / "CHANGELOG.md"]:
