@@ -108,6 +108,10 @@ class Output(NamedTuple):
     """The node that sends it, where a participant hosts several."""
 
 
+_new = tuple.__new__
+"""Makes a named tuple of all its fields without the function in Python that takes them by name."""
+
+
 class Measure(NamedTuple):
     """A measurement that a service records; `at` is when what it measures is done."""
 
@@ -175,18 +179,19 @@ class Context:
         Its cause is the message being handled, unless another of this instant is named.
         Arguments as for `Node.send`.
         """
-        self._host.outputs.append(
-            Output(
-                self._at,
-                destination,
-                kind,
-                self._host.freeze(payload),
-                size,
-                self._cause if cause is None else cause,
-                self._waited,
-                self._computed,
-            )
+        host = self._host
+        fields = (
+            self._at,
+            destination,
+            kind,
+            host.freeze(payload),
+            size,
+            self._cause if cause is None else cause,
+            self._waited,
+            self._computed,
+            None,
         )
+        host.outputs.append(_new(Output, fields))
 
     def reply(
         self, msg: Incoming, kind: str, payload: Any = None, *, size: int | None = None
@@ -393,4 +398,5 @@ class ServiceHost:
         outputs, self.outputs = self.outputs, []
         measures, self.measures = self.measures, []
         timers = self.timers
-        return Done(outputs, measures, min(timers.values())[0] if timers else None)
+        following = min(timers.values())[0] if timers else None
+        return _new(Done, (outputs, measures, following))

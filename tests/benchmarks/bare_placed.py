@@ -53,7 +53,7 @@ class Meter:
         self.gateway = gateway
         self.back = Random(-1 - index).random
         self.shows: Any = None
-        Timeout(env, int(self.draw() * PERIOD) + PERIOD).callbacks.append(self.sample)
+        Timeout(env, int(self.draw() * PERIOD)).callbacks.append(self.sample)
 
     def send(self, kind: str, payload: Any, size: int, cause: Any = None) -> None:
         """To the gateway."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 MEASURE = Path(__file__).with_name("measure.py")
-LIMIT = 300
+LIMIT = 1200
 """Seconds of wall time before a run is given up: a backstop, never a measure."""
 
 

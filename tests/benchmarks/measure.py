@@ -73,6 +73,31 @@ energy:
 
 BATTERY = METERED.replace("at86rf233}", "at86rf233, battery: 2400mAh at 3V}", 1)
 
+PLACED = """
+simcore: 1
+name: bench-placed
+duration: %(seconds)ds
+nodes:
+  meter: {count: %(nodes)d, model: placed.py:meter}
+  gateway: {tier: edge, service: placement}
+  edge: {tier: edge, service: placed.py:Known, workers: 8, config: {compute: 4ms}}
+  cloud: {tier: cloud, service: placed.py:Known, workers: 8, config: {compute: 8ms}}
+network:
+  model: latency
+  links:
+    - {between: [meter, gateway], delay: {min: 8ms, exponential: 2ms}}
+    - {between: [gateway, edge], delay: 1ms}
+    - {between: [gateway, cloud], delay: 45ms}
+placement:
+  policy: confidence
+  threshold: {device: 80%%, edge: 90%%}
+  devices: meter
+  dispatcher: gateway
+  edge: edge
+  cloud: cloud
+  period: 5400ms
+"""
+
 Counts = tuple[int, int]
 Subject = tuple[Callable[[], Any], Callable[[Any], Counts]]
 """What is measured, and what then tells how many messages were sent and delivered."""
@@ -99,6 +124,41 @@ def recorded(text: str, **numbers: int) -> Subject:
         return sent, delivered
 
     return lambda: run_scenario(scenario, Path(folder.name) / "run"), counts
+
+
+def placed(**numbers: int) -> Subject:
+    """Placement, recorded; what is counted are inferences, and those with an answer.
+
+    At least half of them go to the edge and a fifth to the cloud: else it is another benchmark.
+    """
+    from simcore import open_run
+    from simcore.runner import run_scenario
+
+    scenario = _scenario(PLACED, **numbers)
+    folder = tempfile.TemporaryDirectory()
+
+    def counts(_: Any) -> Counts:
+        with folder, open_run(Path(folder.name) / "run") as run:
+            query = "SELECT place, reason, count(*) FROM inference GROUP BY 1, 2"
+            rows = run.connection.execute(query).fetchall()
+        whole = sum(count for *_, count in rows)
+        kept = sum(count for place, _, count in rows if place == "device")
+        cloud = sum(count for place, _, count in rows if place == "cloud")
+        assert kept <= 0.5 * whole and cloud >= 0.2 * whole
+        return whole, whole - sum(count for _, why, count in rows if why == "no answer")
+
+    return lambda: run_scenario(scenario, Path(folder.name) / "run"), counts
+
+
+def bare_placed(**numbers: int) -> Subject:
+    """The same flow in SimPy alone."""
+    flow = import_module("bare_placed").flow
+
+    def counts(result: Any) -> Counts:
+        whole = sum(result[0].values())
+        return whole, whole
+
+    return lambda: flow(**numbers), counts
 
 
 def unrecorded(text: str, **numbers: int) -> Subject:
@@ -133,6 +193,8 @@ SUBJECTS: dict[str, Callable[..., Subject]] = {
     "simcore-battery": partial(recorded, BATTERY),
     "simcore-services": partial(recorded, SERVICES),
     "simcore-library": partial(unrecorded, FLOW),
+    "placed": placed,
+    "bare-placed": bare_placed,
     "callbacks": partial(other, "bare", "callbacks"),
     "processes": partial(other, "bare", "processes"),
     "yafs": partial(other, "peers", "yafs_flow"),

@@ -28,23 +28,27 @@ def _images() -> list[bytes]:
     return [bytes(random.randrange(17) for _ in range(64)) for _ in range(IMAGES)]
 
 
-def _answers(place: str, sure: float, threshold: float) -> list[tuple[int, float]]:
-    """What a place says of each image: surer than the threshold of so large a share of them."""
+def _answers(place: str, unsure: frozenset[int], threshold: float) -> list[tuple[int, float]]:
+    """What a place says of each image: less sure than its threshold of some in each 20."""
     random = Random(place)
     found = []
     for index in range(IMAGES):
-        low, high = (threshold, 1.0) if random.random() < sure else (0.3, threshold - 0.001)
+        low, high = (0.3, threshold - 0.001) if index % 20 in unsure else (threshold, 1.0)
         found.append((index % 10, round(random.uniform(low, high), 3)))
     return found
 
 
+ASKED = frozenset({0, 1, 3, 6, 7, 9, 11, 12, 14, 16, 19})
+"""What goes to the edge: 55 % of the images."""
+DOUBTFUL = frozenset({1, 6, 9, 14, 16})
+"""What goes on to the cloud: 25 %."""
 PICTURES = _images()
-DEVICE = _answers("device", 0.45, THRESHOLDS[0])
-EDGE = _answers("edge", 0.5, THRESHOLDS[1])
-CLOUD = _answers("cloud", 1.0, 0.9)
+DEVICE = _answers("device", ASKED, THRESHOLDS[0])
+EDGE = _answers("edge", DOUBTFUL, THRESHOLDS[1])
+CLOUD = _answers("cloud", frozenset(), THRESHOLDS[1])
 _OWN = {
-    image: (label, round(1000 * sure))
-    for image, (label, sure) in zip(PICTURES, DEVICE, strict=True)
+    image: (label, round(1000 * confidence))
+    for image, (label, confidence) in zip(PICTURES, DEVICE, strict=True)
 }
 
 

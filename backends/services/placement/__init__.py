@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from simcore.errors import ModelError, UsageError
-from simcore.extensions.placement.policy import CLOUD, DEVICE, EDGE, Answer, Ask, Seen, make_policy
+from simcore.extensions.placement.policy import (
+    CLOUD,
+    DEVICE,
+    EDGE,
+    Answer,
+    Ask,
+    Policy,
+    Seen,
+    make_policy,
+)
 from simcore.extensions.placement.rules import BadRule, Setup, parse, smoothed
 from simcore.units import duration
 
@@ -69,7 +78,9 @@ class Dispatcher:
             raise UsageError(f"{ctx.name}: a dispatcher needs the scenario's 'placement'")
         self._name = value["policy"]
         self._policy = make_policy(value, ctx.path(""))
-        self._learn: Callable[[Seen], None] | None = getattr(self._policy, "learn", None)
+        learn = getattr(self._policy, "learn", None)
+        ignores = getattr(learn, "__func__", None) is Policy.learn
+        self._learn: Callable[[Seen], None] | None = None if ignores else learn
         self._nodes = {place: value[place] for place in (EDGE, CLOUD) if place in value}
         self._places = {node: place for place, node in self._nodes.items()}
         self._period = duration(value.get("period", "1s")) // 1_000_000
