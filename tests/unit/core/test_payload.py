@@ -7,12 +7,14 @@ import json
 import math
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from simcore.payload import PayloadError, freeze, size_of, thaw
+from simcore.protocol.peer import plain, restore
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 scalars = st.one_of(
@@ -67,6 +69,19 @@ def test_each_value_that_comes_back_is_a_copy_of_its_own(value):
     if isinstance(first, (list, dict)):
         first.clear()
     assert equal(second, value)
+
+
+@given(
+    st.dictionaries(
+        keys | st.sampled_from(["null", "of $b64"]),
+        scalars | st.sampled_from(["$b64", "null", b"\x9e\xe9e"]),  # "null" in base64
+        max_size=6,
+    )
+)
+def test_the_short_way_leads_where_the_long_one_does(value):
+    long = msgspec.json.encode(plain(value), order="deterministic").decode()
+    assert freeze(value) == long
+    assert equal(thaw(long), restore(msgspec.json.decode(long)))
 
 
 @given(st.lists(values, max_size=3))
