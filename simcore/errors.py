@@ -151,7 +151,7 @@ class ParticipantError(RunFailed):
 
     Args:
         message: the report: what happened in the first line, then one line for each part.
-        node: name of the first node that the participant hosts.
+        node: name of the first node that the participant hosts; None for a network.
         now: virtual time in nanoseconds at which the run was.
         participant: name of the participant.
         rule: short name of what it broke, as in `docs/protocol.md`.

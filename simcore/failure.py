@@ -97,8 +97,9 @@ def report(remote: Remote, rule: str, what: str) -> ParticipantError:
         lines.append("  log: it printed nothing")
     if remote.advice is not None and (advice := remote.advice(remote.phase, rule)) is not None:
         lines.append(f"  advice: {advice}")
+    node = remote.nodes[0] if remote.nodes and remote.kind != "network" else None
     return ParticipantError(
-        "\n".join(lines), remote.nodes[0] if remote.nodes else None, now,
+        "\n".join(lines), node, now,
         remote.name, rule, pending, last, process, log, waiting,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from simcore.units import duration
 
 from . import wheel
-from .keys import NEEDED, OF_KIND, ONLY_OWN, is_whole
+from .keys import MODES, NEEDED, OF_KIND, ONLY_OWN, STANDARD, is_whole
 from .plan import segments
 
 if TYPE_CHECKING:
@@ -101,6 +101,14 @@ def _check_segment(entry: Mapping[str, Any], place: Path, checker: Checker) -> b
     if missing:
         good = False
         checker.problem(place, f"a segment of kind {kind} needs {' and '.join(map(repr, missing))}")
+    modes = MODES[entry.get("standard", STANDARD)]
+    if kind == "wifi" and entry.get("mode", modes[0]) not in modes:
+        checker.problem(
+            (*place, "mode"),
+            f"{entry['mode']!r} is no mode of {entry.get('standard', STANDARD)}",
+            entry["mode"],
+            modes,
+        )
     for key in ("between", "nodes"):
         for index, name in enumerate(entry.get(key, ())):
             good &= checker.check_node_reference((*place, key, index), name)

@@ -17,7 +17,15 @@ _PLACE = {
     "maxItems": 3,
 }
 
-STANDARDS = ("802.11a", "802.11b", "802.11g")
+_OFDM = ("6Mbps", "9Mbps", "12Mbps", "18Mbps", "24Mbps", "36Mbps", "48Mbps", "54Mbps")
+_DSSS = tuple(f"DsssRate{rate}" for rate in ("1Mbps", "2Mbps", "5_5Mbps", "11Mbps"))
+MODES = {
+    "802.11a": tuple(f"OfdmRate{rate}" for rate in _OFDM),
+    "802.11b": _DSSS,
+    "802.11g": (*(f"ErpOfdmRate{rate}" for rate in _OFDM), *_DSSS),
+}
+"""The modes of each standard of Wi-Fi, as ns-3 calls them."""
+STANDARD = "802.11g"
 QUEUE = 100
 
 START_TIMEOUT = "120s"
@@ -103,8 +111,8 @@ SEGMENT: dict[str, Any] = {
             f"lost. Without it {QUEUE}, and 500 on Wi-Fi. There is no other queue.",
         },
         "standard": {
-            "enum": list(STANDARDS),
-            "default": "802.11g",
+            "enum": list(MODES),
+            "default": STANDARD,
             "description": "wifi: the standard.",
         },
         "mode": {

@@ -12,7 +12,7 @@ from simcore.clock import NEVER
 from simcore.streams import stream
 from simcore.units import duration, rate, ratio
 
-from .keys import QUEUE
+from .keys import QUEUE, STANDARD
 
 GIVE_UP = "10s"
 
@@ -87,7 +87,7 @@ def segments(value: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> l
             keys |= {"rate": rate(entry["rate"]), "delay": duration(entry["delay"])}
             keys["queue"] = entry.get("queue", QUEUE)
         elif kind == "wifi":
-            keys |= {"standard": entry.get("standard", "802.11g"), "mode": entry.get("mode", "")}
+            keys |= {"standard": entry.get("standard", STANDARD), "mode": entry.get("mode", "")}
             keys["queue"] = entry.get("queue", 0)
         if kind == "p2p":
             first, second = (groups[end] for end in entry["between"])

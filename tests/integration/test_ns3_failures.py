@@ -43,9 +43,11 @@ def test_an_attribute_that_is_not_there(name: str, value: Any, what: str, tmp_pa
 
 
 def test_a_fatal_error_of_ns3_is_in_the_report(tmp_path: Path) -> None:
-    segment = SEGMENTS["wifi"].replace("}", ", mode: NoSuchMode}")
+    scenario = Traffic(SEGMENTS["wifi"]).scenario(tmp_path)
+    scenario.network["segments"][0]["mode"] = "NoSuchMode"  # which is refused in a file
     with pytest.raises(ParticipantError) as caught:
-        run(Traffic(segment), tmp_path)
+        simcore.Federation(scenario, out=None)
+    assert caught.value.node is None
     assert "ns-3 gave up when segment " in str(caught.value)
     assert 'Could not find match for WifiMode named "NoSuchMode"' in str(caught.value)
 

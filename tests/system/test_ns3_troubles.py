@@ -125,7 +125,9 @@ def readable_until(project: Project) -> int:
 
 def refused_by_ns3(project: Project, *more: str) -> str:
     """A run that ns-3 does not even begin: the first line of the report."""
-    report = report_of(project, run(project, *more), "network")
+    ended = run(project, *more)
+    assert "at virtual time 0s\n" in ended.err, "no node is to blame"
+    report = report_of(project, ended, "network")
     assert (report.rule, report.process) == ("participant-error", "exited with code 1")
     assert "waits for network to be ready" in report.text
     assert report.at == 0
@@ -339,20 +341,6 @@ def test_a_fatal_error_while_it_is_built(project: Project, library: None) -> Non
     )
     log = (project.path / "run/logs/network.log").read_text()
     assert "uinteger.cc, line=" in log
-
-
-def test_a_fatal_error_in_the_middle(project: Project, library: None) -> None:
-    """The mode is one of ns-3's, but not of 802.11b: that comes out with the first frame."""
-    segments = [{**WIFI[0], "standard": "802.11b", "mode": "OfdmRate24Mbps"}, WIFI[1]]
-    ended = run(project, *network(segments=segments))
-    report = report_of(project, ended, "network")
-    assert re.match(
-        r"network: ns-3 gave up when it was at 100\d{5} ns of virtual time: "
-        "Can't find response rate for OfdmRate24Mbps",
-        report.first,
-    )
-    assert "pending: ADVANCE 1 until 0.02" in report.text
-    assert "wifi-remote-station-manager.cc, line=" in report.text
 
 
 TCP = [{"from": "meter", "to": "cloud"}]

@@ -56,6 +56,17 @@ def test_a_network_that_is_right(tmp_path: Path) -> None:
         ("{kind: p2p, between: [cloud, cloud], rate: 1kbit/s, delay: 0ns}", "between", "itself"),
         ("{kind: lrwpan, nodes: [gateway]}", "nodes", "joins at least two"),
         ("{kind: wifi, nodes: [meter, gateway], access_point: gateway, mod: x}", "mod", "mode"),
+        (
+            "{kind: wifi, nodes: [meter, gateway], access_point: gateway, mode: ErpOfdmRate54Mbit}",
+            "ErpOfdmRate54Mbit",
+            "is no mode of 802.11g (did you mean 'ErpOfdmRate54Mbps'?)",
+        ),
+        (
+            "{kind: wifi, nodes: [meter, gateway], access_point: gateway, standard: 802.11b, "
+            "mode: OfdmRate24Mbps}",
+            "OfdmRate24Mbps",
+            "is no mode of 802.11b",
+        ),
         ("{kind: wif, nodes: [meter, gateway]}", "wif", "wifi"),
     ],
 )
