@@ -18,12 +18,13 @@ class Rows(NamedTuple):
     cells: Sequence[Sequence[str]]
 
 
-def head(figures: Sequence[PlaceFigures], deadline: int | None) -> str:
+def head(figures: Sequence[PlaceFigures], deadline: int | None, pending: int) -> str:
     """All inferences in a line.
 
     Args:
         figures: as `summarise` gives them.
         deadline: what counts as late, ns.
+        pending: how many were under way when the run ended, and are not among them.
     """
     everything = figures[0]
     parts = [f"{everything.n:,}, {everything.answered:,} answered"]
@@ -32,6 +33,8 @@ def head(figures: Sequence[PlaceFigures], deadline: int | None) -> str:
     if everything.in_time is not None:
         within = show.share(everything.in_time, everything.n)
         parts.append(f"{within} within {show.time(deadline)}")
+    if pending:
+        parts.append(f"{pending:,} more under way at the end")
     return "; ".join(parts)
 
 

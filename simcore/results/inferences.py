@@ -28,6 +28,8 @@ from simcore.units import duration
 PLACES = ("device", "edge", "cloud")
 NONE = -1
 """Of a time or a truth value: there is none."""
+UNDER_WAY = "under way"
+"""Reason of those that were cut off by the end of the run; what became of them is not known."""
 
 _ROW = np.dtype(
     [
@@ -40,6 +42,7 @@ _ROW = np.dtype(
         ("right", "i1"),
         ("own_right", "i1"),
         ("computed", "i1"),
+        ("pending", "?"),
         ("confidence", "f8"),
         ("request", "i8"),
         ("answer_source", "i8"),
@@ -51,7 +54,8 @@ _SELECT = f"""
     SELECT node, n, sampled, sent, coalesce(ended, {NONE}),
            CASE place WHEN 'device' THEN 0 WHEN 'edge' THEN 1 WHEN 'cloud' THEN 2 ELSE {NONE} END,
            coalesce(label = truth, {NONE}), coalesce(own = truth, {NONE}),
-           own IS NOT NULL, coalesce(confidence, 'nan'), coalesce(request, {NONE}),
+           own IS NOT NULL, coalesce(reason = '{UNDER_WAY}' AND ended IS NULL, 0),
+           coalesce(confidence, 'nan'), coalesce(request, {NONE}),
            coalesce(answer_source, {NONE}), coalesce(answer_number, {NONE})
     FROM inference i {{}} ORDER BY i.rowid
 """
@@ -73,6 +77,7 @@ class Inferences:
         right: 1 if the final answer is the truth, 0 if not, `NONE` if there is no answer or truth.
         own_right: the same for the device's own answer.
         confidence: of the final answer, from 0 to 1; NaN where there is none.
+        pending: whether it was under way when the run ended; no figure counts it.
         parts: each of `PARTS`; they add up to `latency`. 0 without an answer.
         messages: how many there were from the request to the answer, and its acknowledgement.
         size: bytes of these messages.
@@ -92,6 +97,7 @@ class Inferences:
     right: NDArray[np.int8]
     own_right: NDArray[np.int8]
     confidence: NDArray[np.float64]
+    pending: NDArray[np.bool_]
     parts: Mapping[str, Ints]
     messages: Ints
     size: Ints
@@ -164,7 +170,18 @@ def rows(connection: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
 
 
 _CHUNK = 50_000
-_KEPT = ("node", "n", "sampled", "sent", "ended", "place", "right", "own_right", "confidence")
+_KEPT = (
+    "node",
+    "n",
+    "sampled",
+    "sent",
+    "ended",
+    "place",
+    "right",
+    "own_right",
+    "confidence",
+    "pending",
+)
 
 
 # --- in a handful of numbers ---
@@ -223,7 +240,7 @@ class PlaceFigures:
 
 
 def summarise(inferences: Inferences, *, deadline: int | None = None) -> tuple[PlaceFigures, ...]:
-    """Figures of all inferences, then of each place where some were answered.
+    """Figures of all inferences that are over, then of each place where some were answered.
 
     Args:
         inferences: of one run.
@@ -232,11 +249,12 @@ def summarise(inferences: Inferences, *, deadline: int | None = None) -> tuple[P
     Returns:
         `all` first, then those of `PLACES` and `none` that occur; empty without inferences.
     """
-    if len(inferences) == 0:
+    over = ~inferences.pending
+    if not over.any():
         return ()
-    found = [_figures("all", np.ones(len(inferences), dtype=bool), inferences, deadline)]
+    found = [_figures("all", over, inferences, deadline)]
     for place, name in (*enumerate(PLACES), (NONE, "none")):
-        chosen = inferences.place == place
+        chosen = over & (inferences.place == place)
         if chosen.any():
             found.append(_figures(name, chosen, inferences, deadline))
     return tuple(found)
@@ -253,7 +271,7 @@ def _figures(
     return PlaceFigures(
         place=place,
         n=n,
-        share=n / len(inferences),
+        share=n / int(np.count_nonzero(~inferences.pending)),
         answered=len(latency),
         judged=int(np.count_nonzero(judged != NONE)),
         right=int(np.count_nonzero(judged == 1)),
@@ -285,10 +303,11 @@ def measured(
     Returns:
         None if nothing is known of it: no truth, no deadline, no energy.
     """
-    of_place = inferences.place == PLACES.index(place) if place else inferences.place >= NONE
+    over = ~inferences.pending
+    of_place = over & (inferences.place == PLACES.index(place)) if place else over
     answered = inferences.answered & of_place
     if measure == "placed":
-        return of_place
+        return of_place[over]
     if measure == "in_time":
         if deadline is None:
             return None

@@ -182,7 +182,8 @@ def _inferences(figures: Metrics, console: Console) -> None:
     places = summarise(figures.inferred, deadline=figures.deadline)
     if not places:
         return
-    head = inference_summary.head(places, figures.deadline)
+    pending = int(figures.inferred.pending.sum())
+    head = inference_summary.head(places, figures.deadline, pending)
     _line(console, ("Inferences", "bold"), f"   {head}")
     console.print()
     for rows in inference_summary.tables(places):

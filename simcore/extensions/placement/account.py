@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Label = bool | int | float | str | None
 NO_ANSWER = "no answer"
+UNDER_WAY = "under way"
+"""Reason of an inference whose answer may have come, had the run gone on."""
 _LIFE = 2**40
 """Numbers of measurements of one life of a device; each image has two of them."""
 
@@ -113,6 +115,7 @@ class Account:
         self._reference = truth
         self._truth: Callable[[int], Any] | None = None
         self._labels: dict[int, Label] = {}
+        self._longest = 0
         if truth is not None:
             self._truth = load_object(truth, federation.scenario.base)
             if not callable(self._truth):
@@ -175,6 +178,7 @@ class Account:
         if message.fate:
             row = _alone(row)
         else:
+            self._longest = max(self._longest, message.at - row.sent)
             row = Inference(
                 row.node, row.n, row.sampled, row.sent, message.at, result.place,
                 result.why or "", result.label, result.confidence, row.truth, row.own,
@@ -183,7 +187,11 @@ class Account:
         self._close(device, message.at, row)
 
     def _end(self, end: int) -> None:
-        """The run ends (ns): what is still open stays without a result."""
+        """The run ends (ns): what is still open stays without a result.
+
+        What has not waited longer than the longest wait for a result is under way: to count it as
+        unanswered would make places look worse the farther away they are.
+        """
         for message in self._federation.in_flight():
             device = self._devices.get(message.source_order)
             if device is None or message.sent >= end:
@@ -196,7 +204,8 @@ class Account:
                     self._recorder.inference(row)
         for device in self._devices.values():
             for row in device.open.values():
-                self._recorder.inference(_alone(row))
+                young = end - row.sent <= self._longest
+                self._recorder.inference(_cut_off(row) if young else _alone(row))
             device.open.clear()
 
     # -- what is known
@@ -255,3 +264,8 @@ class Account:
 def _alone(row: Inference) -> Inference:
     """The same inference without a result."""
     return row._replace(reason=NO_ANSWER)
+
+
+def _cut_off(row: Inference) -> Inference:
+    """The same inference of which it is not known yet what becomes of it."""
+    return row._replace(ended=None, place=None, reason=UNDER_WAY, label=None, confidence=None)

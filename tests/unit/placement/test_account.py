@@ -162,6 +162,16 @@ def test_what_is_under_way_at_the_end(tmp_path, kind):
     assert told.measured("placement") == []  # it is not over
 
 
+def test_what_may_have_been_answered_later_is_under_way(tmp_path):
+    """One had waited longer than the only answer took, one had not."""
+    asked = [(at, "image", image(n, **own())) for n, at in ((1, 5), (2, 40), (3, 95))]
+    rows, told = run(tmp_path, saying(*asked), answering((20, "meter-0", result(1))))
+    found = {row.n: (row.place, row.reason, row.label, row.ended) for row in rows}
+    assert found[2] == ("device", "no answer", 3, 40 * MS)
+    assert found[3] == (None, "under way", None, None)
+    assert told.measured("placement") == ["edge"]
+
+
 def test_a_result_that_is_under_way_at_the_end_does_not_count(tmp_path):
     (row,), _ = run(tmp_path, saying((5, "image", image(1))), answering((95, "meter-0", result(1))))
     assert (row.place, row.ended) == (None, None)

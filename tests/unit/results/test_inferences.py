@@ -172,6 +172,20 @@ def test_summary_per_place(inferences):
     assert none.size == 72 and everything.energy is None
 
 
+def test_what_the_end_of_the_run_cut_off_is_not_counted(placed_run):
+    told = [(*row[:5], row[5], "under way", *row[7:]) if row[4] is None else row
+            for row in placed.INFERENCES]  # fmt: skip
+    with open_run(placed_run(inferences=told)) as run:
+        found = load(run.connection)
+        metrics = Metrics(run.connection, 24 * MS)
+        assert evaluate(parse("in_time(inference) == 75%"), metrics).passed
+        assert evaluate(parse("share(inference.edge) == 25%"), metrics).passed
+    assert found.pending.tolist() == [False, False, True, False, False]
+    assert [(f.place, f.n, f.share) for f in summarise(found, deadline=24 * MS)] == [
+        ("all", 4, 1), ("device", 2, 0.5), ("edge", 1, 0.25), ("cloud", 1, 0.25),
+    ]  # fmt: skip
+
+
 def test_without_deadline_nothing_is_late(inferences):
     assert {figures.in_time for figures in summarise(inferences)} == {None}
 
