@@ -35,7 +35,7 @@ class Browser:
 
     def __init__(self, profile: Path) -> None:
         (to_read, self._to), (self._from, to_write) = os.pipe(), os.pipe()
-        # The browser reads from 3 and writes to 4; it has a network of its own without a way out.
+        # The browser reads from 3 and writes to 4.
         command = (
             f'exec "$0" --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage '
             f"--no-first-run --disable-background-networking --disable-component-update "
@@ -49,6 +49,14 @@ class Browser:
         os.close(to_write)
         self.events: list[dict[str, Any]] = []
         self._number, self._rest, self._session = 0, b"", None
+        try:
+            self._attach()
+        except BaseException:
+            os.killpg(self.process.pid, 9)
+            self.process.wait()
+            raise
+
+    def _attach(self) -> None:
         targets = self.ask("Target.getTargets")["targetInfos"]
         tab = next(target["targetId"] for target in targets if target["type"] == "page")
         attached = self.ask("Target.attachToTarget", targetId=tab, flatten=True)
