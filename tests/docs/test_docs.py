@@ -116,7 +116,10 @@ def test_no_page_shows_where_it_was_written() -> None:
 
 
 def test_the_figure_of_the_tutorial_is_the_one_that_its_commands_draw() -> None:
-    """A figure says in its metadata what it shows, with digests; the page shows its caption."""
+    """A figure says in its metadata what it shows, with digests; the page shows its caption.
+
+    `write_outputs.py docs/tutorial.md` renews both.
+    """
     svg = (ROOT / "docs" / "images" / "tutorial-pareto.svg").read_text(encoding="utf-8")
     (caption,) = re.findall(r"<dc:description>(.*)</dc:description>", svg)
     assert f"\npareto\n{caption}\n" in PAGES["docs/tutorial.md"].read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pages import Reader, Step
+from pages import ROOT, Reader, Step
 from test_docs import INSTALLS
 
 _VARIES = (
@@ -31,6 +31,9 @@ _VARIES = (
     (re.compile(r"running .+: \d+ runs, \d+ at a time\n(.+: done.*\n)+"), "...\n"),
 )
 
+
+_FIGURES = {"docs/tutorial.md": ("figures/pareto.svg", "docs/images/tutorial-pareto.svg")}
+"""Figures that pages show, each as its commands draw it."""
 
 _REWRITTEN = ("prints something else", "not what was printed")
 
@@ -59,12 +62,20 @@ def _rewrite(page: Path, steps: list[Step], folder: str) -> None:
     page.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def _keep_figure(drawn: Path, kept: Path) -> None:
+    lines = drawn.read_text(encoding="utf-8").splitlines()
+    kept.write_text("".join(f"{line.rstrip()}\n" for line in lines), encoding="utf-8")
+
+
 def main() -> None:
     for name in sys.argv[1:]:
         page = Path(name).resolve()
         with tempfile.TemporaryDirectory() as folder:
             steps = Reader(Path(folder), tuple(INSTALLS)).read(page)
             _rewrite(page, steps, folder)
+            drawn = _FIGURES.get(page.relative_to(ROOT).as_posix())
+            if drawn is not None:
+                _keep_figure(Path(folder) / drawn[0], ROOT / drawn[1])
         for step in steps:
             if step.problem not in (None, *_REWRITTEN):
                 sys.stdout.write(f"{step}\n\n")
