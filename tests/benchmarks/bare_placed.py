@@ -42,7 +42,7 @@ class Message:
 
 
 class Meter:
-    """A device: keeps what it is sure of, asks about the rest, says that it has seen a result."""
+    """A device: keeps what it is sure of, asks about the rest, shows the result."""
 
     def __init__(self, env: simpy.Environment, index: int, gateway: Gateway) -> None:
         self.env = env
@@ -58,7 +58,7 @@ class Meter:
     def send(self, kind: str, payload: Any, size: int, cause: Any = None) -> None:
         """To the gateway."""
         env = self.env
-        message = Message(self, kind, payload, size, env.now, cause)
+        message = Message(self, kind, payload, size, env.now)
         delay = LEAST + int(-log(1.0 - self.draw()) * MEAN)
         Timeout(env, delay, message).callbacks.append(self.gateway.arrive)
 
@@ -89,10 +89,7 @@ class Meter:
 
     def arrive(self, event: Event) -> None:
         """A result."""
-        message = event.value
-        result = message.payload
-        self.shows = result["label"]
-        self.send("shown", {"n": result["n"], "label": result["label"]}, 8, message)
+        self.shows = event.value.payload["label"]
 
 
 class Gateway:
@@ -100,15 +97,16 @@ class Gateway:
 
     def __init__(self, env: simpy.Environment) -> None:
         self.env = env
-        self.number = self.kept = self.shown = 0
+        self.number = 0
         self.waiting: dict[tuple[Meter, int], Any] = {}
         self.places = {"edge": Place(env, self, "edge"), "cloud": Place(env, self, "cloud")}
         self.counts = {"device": 0, "edge": 0, "cloud": 0}
 
-    def ask(self, place: str, message: Message, asked: Any, delay: int) -> None:
+    def ask(self, place: str, message: Message, asked: Any, delay: int, limit: float) -> None:
         """Have a model compute."""
         payload = {
             "n": asked[0], "index": asked[1], "device": asked[2], "image": asked[3],
+            "why": f"confidence {message.payload['confidence']:.4g} < {limit:.4g}",
         }  # fmt: skip
         infer = Message(self, "infer", payload, 72, self.env.now, message)
         Timeout(self.env, delay, infer).callbacks.append(self.places[place].arrive)
@@ -121,11 +119,9 @@ class Gateway:
             meter = message.source
             asked = (payload["n"], payload["index"], meter, payload["image"])
             self.waiting[meter, payload["n"]] = asked
-            self.ask("edge", message, asked, TO_EDGE)
-        elif message.kind == "reading":
-            self.counts["device"] += 1
+            self.ask("edge", message, asked, TO_EDGE, THRESHOLDS[0])
         else:
-            self.shown += 1
+            self.counts["device"] += 1
 
     def answered(self, event: Event) -> None:
         """From a model."""
@@ -134,7 +130,7 @@ class Gateway:
         meter, n = answer["device"], answer["n"]
         place = message.source.name
         if place == "edge" and answer["confidence"] < THRESHOLDS[1]:
-            self.ask("cloud", message, self.waiting[meter, n], TO_CLOUD)
+            self.ask("cloud", message, self.waiting[meter, n], TO_CLOUD, THRESHOLDS[1])
             return
         del self.waiting[meter, n]
         self.counts[place] += 1

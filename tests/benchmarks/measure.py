@@ -96,6 +96,7 @@ placement:
   edge: edge
   cloud: cloud
   period: 5400ms
+  acknowledge: false
 """
 
 Counts = tuple[int, int]

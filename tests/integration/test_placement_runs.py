@@ -116,6 +116,35 @@ def test_what_is_lost_is_made_good_by_the_device_itself(tmp_path):
         assert sorted(taken) == list(range(1, max(taken) + 1))
 
 
+FAULTS = """
+faults:
+  - {at: 10s, for: 4s, node: gateway, crash: true}
+  - {at: 20s, for: 2s, node: meter-0, crash: true}
+"""
+
+
+def test_devices_go_on_without_a_dispatcher_and_start_anew(tmp_path):
+    run(tmp_path / "run", text=SCENARIO + FAULTS)
+    with simcore.open_run(tmp_path / "run") as found:
+        rows = found.connection.execute(
+            "SELECT node, n, sampled, place, reason FROM inference ORDER BY node, sampled"
+        ).fetchall()
+    down = [row for row in rows if 10_000_000_000 <= row[2] < 13_900_000_000]
+    assert {reason for *_, reason in down} == {"sure", "no answer"}
+    assert {place for *_, place, _ in down} == {"device"}
+    after = [place for _, _, at, place, _ in rows if at > 14_100_000_000]
+    assert {"edge", "cloud"} <= set(after)
+    # What a dispatcher has forgotten it says again: the rule, with its first result to each.
+    told = [p["n"] for p in payloads(tmp_path / "run", "result") if "rule" in p]
+    assert len(told) >= 3
+    numbers = [n for node, n, *_ in rows if node == 0]
+    second = numbers.index(1, 1)
+    assert numbers[:second] == list(range(1, second + 1))
+    assert numbers[second:] == list(range(1, len(numbers) - second + 1))
+    again = run(tmp_path / "again", "nodes.gateway.implementation=process", text=SCENARIO + FAULTS)
+    assert again == run(tmp_path / "third", text=SCENARIO + FAULTS)
+
+
 def test_ten_runs_are_one(tmp_path):
     digests = {run(tmp_path / str(i), "network.links.0.loss=10%") for i in range(10)}
     assert len(digests) == 1
