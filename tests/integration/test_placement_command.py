@@ -66,9 +66,11 @@ def test_each_policy_is_the_run_it_would_be_alone(scenario: Path) -> None:
     }
     assert shares["device"] == [1, 0, 0]
     assert shares["edge"] == [0, 1, 0]
-    assert shares["cloud"][:2] == [0, 0] and shares["cloud"][2] > 0.9  # the rest was under way
+    assert shares["cloud"] == [0, 0, 1]
     assert all(share > 0 for share in shares["confidence"])
-    assert rows(out)["device"]["front"] == rows(out)["cloud"]["front"] == "1"
+    # As right as the cloud, and quicker; nothing is as quick as the device.
+    front = {policy: row["front"] for policy, row in rows(out).items()}
+    assert (front["device"], front["confidence"], front["cloud"]) == ("1", "1", "0")
     assert "* Pareto front of accuracy and latency: device," in result.output
 
 
