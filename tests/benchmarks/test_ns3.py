@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from compare import Figures, ratios
-from ns3_native import SEGMENTS, Traffic, library, require_ns3
+from ns3_native import SEGMENTS, Traffic, library, require_bindings, require_ns3
 from simcore_netmodels.ns3 import wheel
+from support import unavailable
 
 import simcore
 
@@ -85,6 +86,30 @@ def test_start(figures: Figures, tmp_path: Path, kind: str, clients: int) -> Non
         found.append(time.perf_counter() - began)
         federation.close()
     figures.judge(f"start, {kind} with {clients} clients", found, most=1.0, unit="s")
+
+
+@pytest.mark.parametrize(("kind", "clients"), [("csma", 5), ("csma", 100)])
+def test_start_of_a_network_that_a_function_makes(
+    figures: Figures, tmp_path: Path, kind: str, clients: int
+) -> None:
+    """The same, through ns-3's Python bindings; with their headers precompiled, and without."""
+    require_bindings()
+    scenario = replace(traffic(kind, clients), own=kind).scenario(tmp_path)
+    if wheel.headers(print) is None:
+        unavailable("ns-3's headers cannot be precompiled")
+    for what, turns in (("precompiled", TURNS), ("not precompiled", 1)):
+        found = []
+        with pytest.MonkeyPatch.context() as patch:
+            if what != "precompiled":
+                patch.setattr(wheel, "headers", lambda say: None)
+            for _ in range(turns):
+                began = time.perf_counter()
+                federation = simcore.Federation(scenario)
+                found.append(time.perf_counter() - began)
+                federation.close()
+        figures.state(
+            f"start, {kind} with {clients} clients made by a function, {what}", found, "s"
+        )
 
 
 @pytest.mark.parametrize("stations", [5, 20])
