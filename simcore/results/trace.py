@@ -150,7 +150,10 @@ def request_of(connection: sqlite3.Connection, node: str, n: int) -> str:
     """
     with snapshot(connection):
         if not has_rows(connection, "inference"):
-            raise UsageError("the run has no inferences: its scenario has no 'placement'")
+            raise UsageError(
+                "the run has no inferences: its scenario has no 'placement', or it ended before "
+                "any device told of a picture"
+            )
         order = _node(connection, node)
         row = connection.execute(
             "SELECT request FROM inference WHERE node = ? AND n = ?", (order, n)

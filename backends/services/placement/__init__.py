@@ -28,7 +28,7 @@ from simcore.units import duration
 
 from ...mqtt import api
 from .links import Direct, OverMqtt
-from .pending import Client, Image
+from .pending import Client, Image, is_label
 
 if TYPE_CHECKING:
     from simcore.plugins import Path
@@ -144,8 +144,11 @@ class Dispatcher:
             for overdue in client.overdue(ctx.now - PATIENCE):
                 self._waiting[overdue.asking] -= 1
         known = client.images.get(image.n)
-        if known is not None and known.at == image.at:
-            return True  # a copy
+        if known is not None:
+            if known.at == image.at:
+                return True  # a copy
+            del client.images[image.n]  # of a life of the device that is over
+            self._waiting[known.asking] -= 1
         image.taken = min(client.started + image.at * 1000, ctx.now)
         self._decide(ctx, device, client, image)
         return True
@@ -180,7 +183,7 @@ class Dispatcher:
             return False  # of another life of the device
         confidence = payload.get("confidence")
         if kind not in FAILED:
-            if not isinstance(confidence, (int, float)) or "label" not in payload:
+            if not isinstance(confidence, (int, float)) or not is_label(payload.get("label", [])):
                 return False
             image.answer(place, Answer(payload["label"], confidence))
         del client.images[image.n]

@@ -6,9 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from simcore.extensions.placement.policy import CLOUD, DEVICE, EDGE, Answer
-from simcore.extensions.placement.rules import OUTSTANDING
+from simcore.extensions.placement.rules import MOST, OUTSTANDING
 
 _ABOVE = {None: 0, DEVICE: 1, EDGE: 2, CLOUD: 3}
+
+
+def is_label(value: Any) -> bool:
+    """Whether results can tell how often an answer is given, and whether it is right."""
+    if type(value) is int:
+        return -(2**63) <= value < 2**63
+    return value is None or isinstance(value, (bool, float, str))
 
 
 class Image:
@@ -51,12 +58,12 @@ class Image:
         n, index, at = payload.get("n"), payload.get("index"), payload.get("at")
         if type(n) is not int or type(index) is not int or type(at) is not int:
             return None
-        if "image" not in payload or n < 1 or at < 0:
+        if "image" not in payload or not 0 < n <= MOST or at < 0:
             return None
         image = cls(n, index, at, payload["image"])
         if "label" in payload:
             confidence = payload.get("confidence")
-            if not isinstance(confidence, (int, float)):
+            if not isinstance(confidence, (int, float)) or not is_label(payload["label"]):
                 return None
             image.answer(DEVICE, Answer(payload["label"], confidence))
         return image

@@ -10,19 +10,26 @@ may be known in another order than they were sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from simcore.errors import ModelError, UsageError
 from simcore.message import Message
 from simcore.protocol.loading import load_object
 
+from .rules import MOST
+
 if TYPE_CHECKING:
     from simcore.federation import Federation
     from simcore.node import Node
 
+_Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""A number that a database can hold."""
+_Number = Annotated[int, Meta(ge=1, le=MOST)]
 Label = bool | int | float | str | None
+_Label = bool | _Whole | float | str | None
 NO_ANSWER = "no answer"
 UNDER_WAY = "under way"
 """Reason of an inference whose answer may have come, had the run gone on."""
@@ -33,19 +40,19 @@ _LIFE = 2**40
 class _Sample(msgspec.Struct, gc=False):
     """What a device says of an image: a `reading`, or an `image`."""
 
-    n: int
+    n: _Number
     index: int
     at: int
     why: str = ""
-    label: Label = None
+    label: _Label = None
     confidence: float | None = None
 
 
 class _Result(msgspec.Struct, gc=False):
     """What a dispatcher says."""
 
-    n: int
-    label: Label
+    n: _Number
+    label: _Label
     confidence: float | None = None
     place: str | None = None
     why: str | None = None
@@ -217,7 +224,9 @@ class Account:
         except msgspec.MsgspecError:
             return None
         label = sample.label
-        sampled = device.began[device.life(message.sent)] + sample.at * 1000
+        began = device.began[device.life(message.sent)]
+        # A clock that runs wrong does not take pictures before it starts, nor after it asks.
+        sampled = min(max(began, began + sample.at * 1000), message.sent)
         known = label is not None
         return Inference(
             device.node.order, sample.n, sampled, message.sent, message.sent if known else None,

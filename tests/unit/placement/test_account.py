@@ -219,11 +219,21 @@ def test_messages_that_make_no_sense_are_no_inferences(tmp_path):
             (2, "reading", {"n": 1}),
             (3, "image", "x"),
             (4, "other", reading(1)),
+            (5, "reading", reading(0)),
+            (6, "reading", reading(2**31)),
+            (7, "image", image(2**70)),
+            (8, "reading", reading(1, 2**70)),
             (95, "reading", 7),
             (95, "image", 7),
         ),
     )
     assert found == []
+
+
+@pytest.mark.parametrize(("at", "sampled"), [(2**70, 5 * MS), (-(2**70), 0)])
+def test_a_clock_that_runs_wrong(tmp_path, at, sampled):
+    (row,), _ = run(tmp_path, saying((5, "reading", reading(1, at=at))))
+    assert (row.sampled, row.sent) == (sampled, 5 * MS)
 
 
 # -- the right labels

@@ -129,12 +129,14 @@ def test_a_device_that_starts_again_is_forgotten_first():
         {},
         {"n": 1, "index": 5, "at": 0},
         {"n": 0, "index": 5, "at": 0, "image": "x"},
+        {"n": 2**31, "index": 5, "at": 0, "image": "x"},
         {"n": True, "index": 5, "at": 0, "image": "x"},
         {"n": 1, "index": 5, "at": -1, "image": "x"},
         {"n": 1, "index": "5", "at": 0, "image": "x"},
         {"n": 1, "index": 5, "at": 0.5, "image": "x"},
         {"n": 1, "index": 5, "at": 0, "image": "x", "label": 3},
         {"n": 1, "index": 5, "at": 0, "image": "x", "label": 3, "confidence": "high"},
+        {"n": 1, "index": 5, "at": 0, "image": "x", "label": [3], "confidence": 0.5},
     ],
 )
 def test_an_image_that_makes_no_sense_is_counted(payload):
@@ -152,6 +154,8 @@ def test_an_image_that_makes_no_sense_is_counted(payload):
         ("e", {"device": ["m-0"]}),
         ("e", {"index": 6}),
         ("e", {"confidence": "high"}),
+        ("e", {"label": [8]}),
+        ("e", {"label": 2**63}),
         ("c", {}),
     ],
 )
@@ -232,6 +236,13 @@ def test_what_a_policy_knows(tmp_path):
     desk.advance(Came("m-0", "shown", {"n": 1}), at=48 * MS)
     (sent,) = desk.image(n=3, now=50 * MS)
     assert "('device', 30000000)" in sent[2]["why"]
+
+
+def test_an_image_of_a_life_that_is_over_makes_room(tmp_path):
+    desk = desk_of(tmp_path, "Decision('edge', str(ask.waiting['edge']))")
+    assert desk.image() == [infer("e", "0")]
+    assert desk.image(at=7) == [infer("e", "0")]
+    assert desk.image(n=2) == [infer("e", "1", n=2)]
 
 
 def test_a_policy_may_accept_any_answer_and_change_rules(tmp_path):
