@@ -5,16 +5,21 @@ client-0 ... client-n  --[segment]--  gateway  --[p2p]--  cloud
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ns3_native import SEGMENTS, Traffic, require_bindings
+from ns3_native import HERE, SEGMENTS, Traffic, require_bindings
 from ns3_native.captures import packets
 from ns3_native.faulty import rows
+from support import require
 
 import simcore
+from simcore.errors import ScenarioError
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 pytestmark = [pytest.mark.ns3, pytest.mark.slow]
 
@@ -101,3 +106,21 @@ def test_captures_flows_and_figures_are_the_same(kind: str, tmp_path: Path) -> N
         found.append((links, captures, flows))
     assert found[0] == found[1]
     assert len(found[1][1]) == (12 if kind == "p2p" else 8)
+
+
+def test_firmware_runs_in_windows_as_long_as_what_is_promised(tmp_path: Path) -> None:
+    """QEMU behind radios that a function made, with the digest of the shipped scenario."""
+    require("qemu-system-arm")
+    shutil.copytree(SCENARIOS, tmp_path, dirs_exist_ok=True)
+    shutil.copy(HERE / "topologies.py", tmp_path)
+    text = (SCENARIOS / "firmware_lrwpan.yaml").read_text().partition("expect:")[0]
+    text = text.replace("duration: 20s", "duration: 3s")
+    nodes = text.partition("\nnetwork:\n")[0]
+    own = f"{nodes}\nnetwork:\n  model: ns3\n  topology: topologies.py:firmware\n"
+    with pytest.raises(ScenarioError, match="is free-running, and the network promises no delay"):
+        simcore.loads(own, base=tmp_path)
+    usual, ours = (
+        simcore.Federation(simcore.loads(each, base=tmp_path), out=None).run()
+        for each in (text, f"{own}  least_delay: 544us\n")
+    )
+    assert ours == usual

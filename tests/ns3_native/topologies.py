@@ -12,9 +12,17 @@ from typing import Any
 class Site:
     """What the networks have in common: places, stacks, the long line."""
 
-    def __init__(self, ns: Any, scenario: Any, *, ipv6: bool = False) -> None:
-        self.ns, self.scenario, self.ipv6 = ns, scenario, ipv6
-        self.clients = scenario.groups["client"]
+    def __init__(
+        self,
+        ns: Any,
+        scenario: Any,
+        *,
+        ipv6: bool = False,
+        clients: str = "client",
+        radius: int = 5,
+    ) -> None:
+        self.ns, self.scenario, self.ipv6, self.radius = ns, scenario, ipv6, radius
+        self.clients = scenario.groups[clients]
         container = ns.NodeContainer()
         container.Create(len(scenario.names))
         self.nodes = {name: container.Get(i) for i, name in enumerate(scenario.names)}
@@ -32,11 +40,11 @@ class Site:
         self.networks = 0
 
     def place(self, name: str) -> tuple[float, float]:
-        """Clients are on a circle of 5 m, everything else in the middle."""
+        """Clients are on a circle, everything else in the middle."""
         if name not in self.clients:
             return 0.0, 0.0
         angle = 2 * math.pi * self.clients.index(name) / len(self.clients)
-        return round(5 * math.cos(angle), 6), round(5 * math.sin(angle), 6)
+        return round(self.radius * math.cos(angle), 6), round(self.radius * math.sin(angle), 6)
 
     def lan(self, *, hub_first: bool = False) -> tuple[list[str], Any]:
         """Who is on the segment: names and nodes."""
@@ -121,8 +129,9 @@ def wifi(ns: Any, scenario: Any) -> dict[str, Any]:
     return site.finished()
 
 
-def lrwpan(ns: Any, scenario: Any) -> dict[str, Any]:
-    site = Site(ns, scenario, ipv6=True)
+def radios(site: Site) -> Any:
+    """802.15.4 with 6LoWPAN between gateway and clients: the interfaces."""
+    ns = site.ns
     names, container = site.lan(hub_first=True)
     helper = ns.LrWpanHelper()
     helper.AddPropagationLossModel("ns3::LogDistancePropagationLossModel")
@@ -134,11 +143,23 @@ def lrwpan(ns: Any, scenario: Any) -> dict[str, Any]:
     upper = above.Install(devices)
     for i, name in enumerate(names):
         above.AssignStreams(
-            ns.NetDeviceContainer(upper.Get(i)), scenario.stream("lrwpan-0", name) + 512
+            ns.NetDeviceContainer(upper.Get(i)), site.scenario.stream("lrwpan-0", name) + 512
         )
-    lan = site.number(upper)
+    return site.number(upper)
+
+
+def lrwpan(ns: Any, scenario: Any) -> dict[str, Any]:
+    site = Site(ns, scenario, ipv6=True)
+    lan = radios(site)
     wan = site.line("20Mbps", "20ms", "gateway", "cloud")
     for interfaces in (lan, wan):  # the gateway is the first of either
         interfaces.SetForwarding(0, True)
         interfaces.SetDefaultRouteInAllNodes(0)
+    return site.nodes
+
+
+def firmware(ns: Any, scenario: Any) -> dict[str, Any]:
+    """The network of scenarios/firmware_lrwpan.yaml."""
+    site = Site(ns, scenario, ipv6=True, clients="meter", radius=10)
+    radios(site)
     return site.nodes
