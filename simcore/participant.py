@@ -149,7 +149,7 @@ class InProcess(Participant):
                 self._inside = self._make()
             inputs, self._inputs = self._inputs, ()
             return self._inside.advance(self._until, inputs)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # sys.exit(0) is no success
             if isinstance(error, SimcoreError) and not isinstance(error, UnitError):
                 raise
             raise ModelError(

@@ -164,7 +164,7 @@ def _advance(
         raise
     except KeyboardInterrupt:
         raise Interrupted(stopping.asked or ExitCode.INTERRUPTED) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if "Invalid yield value" in str(error):
             raise _no_event(error, federation) from None
         # From a process that SimPy alone knows of, or a defect: the results are kept all the same.

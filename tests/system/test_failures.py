@@ -71,6 +71,32 @@ def test_service_that_raises(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "node", "said", "reason"),
+    [
+        (
+            "class Quitter:\n    def on_message(self, ctx, msg): sys.exit(0)",
+            "sink={service: quits.py:Quitter}",
+            "the service of sink raised SystemExit: 0",
+            "model_error",
+        ),
+        (
+            "def quitter(node):\n    node.at(10**9, lambda: sys.exit(0))\n    yield node.sleep('2s')",
+            "sink={model: quits.py:quitter}",
+            "the run was ended by SystemExit: 0",
+            "failed",
+        ),
+    ],
+)
+def test_what_ends_the_program_fails_as_any_other_error(
+    project: Project, text: str, node: str, said: str, reason: str
+) -> None:
+    (project.path / "quits.py").write_text(f"import sys\n{text}\n")
+    ended, written = failed_run(project, f"--set=nodes.{node}")
+    assert said in ended.err
+    assert written["exit"]["reason"] == reason
+
+
+@pytest.mark.parametrize(
     ("what", "said"),
     [
         (
