@@ -173,7 +173,7 @@ def _advance(
     return None
 
 
-def _no_event(error: Exception, federation: Federation) -> ModelError:
+def _no_event(error: BaseException, federation: Federation) -> ModelError:
     """SimPy met a `yield` that is none of its events, in the process that is still active."""
     generator = getattr(federation.env.active_process, "_generator", None)
     node, place = None, ""

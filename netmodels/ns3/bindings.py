@@ -29,9 +29,7 @@ def load(wheel: Path, headers: Sequence[str] | None) -> Any:
         Impossible: the bindings are of another ns-3, or do not work.
     """
     spec = find_spec("ns3")
-    places = (
-        [Path(place) for place in (spec.submodule_search_locations or ()) if spec] if spec else []
-    )
+    places = [Path(place) for place in (spec and spec.submodule_search_locations) or ()]
     if wheel not in places:
         raise Impossible(f"the ns-3 that Python finds is not that in {wheel}: {places}")
     if headers is not None:

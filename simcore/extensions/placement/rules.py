@@ -21,7 +21,7 @@ PROBE = 8
 """Answers kept in a row because asking takes too long; then it asks once, to see."""
 OUTSTANDING = 16
 """Images without a result that a device remembers; firmware has no room for more."""
-MOST = 2**31 - 1
+MOST = 2**32 - 1
 """Greatest number of a device's image; firmware counts them in 32 bits."""
 _LONGEST = 3_600_000
 """Greatest number of milliseconds in a rule: an hour."""

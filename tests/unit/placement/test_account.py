@@ -220,7 +220,7 @@ def test_messages_that_make_no_sense_are_no_inferences(tmp_path):
             (3, "image", "x"),
             (4, "other", reading(1)),
             (5, "reading", reading(0)),
-            (6, "reading", reading(2**31)),
+            (6, "reading", reading(2**32)),
             (7, "image", image(2**70)),
             (8, "reading", reading(1, 2**70)),
             (95, "reading", 7),

@@ -129,7 +129,7 @@ def test_a_device_that_starts_again_is_forgotten_first():
         {},
         {"n": 1, "index": 5, "at": 0},
         {"n": 0, "index": 5, "at": 0, "image": "x"},
-        {"n": 2**31, "index": 5, "at": 0, "image": "x"},
+        {"n": 2**32, "index": 5, "at": 0, "image": "x"},
         {"n": True, "index": 5, "at": 0, "image": "x"},
         {"n": 1, "index": 5, "at": -1, "image": "x"},
         {"n": 1, "index": "5", "at": 0, "image": "x"},

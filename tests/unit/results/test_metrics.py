@@ -9,7 +9,7 @@ import tracemalloc
 import pytest
 
 from simcore.results.metrics import Metrics, spread
-from simcore.results.statistics import normal_interval, wilson_interval
+from simcore.results.statistics import accuracy_interval, normal_interval, wilson_interval
 from simcore.results.store import open_run
 from simcore.results.tables import create_tables
 
@@ -152,3 +152,16 @@ def test_memory_per_message_is_that_of_columns():
     tracemalloc.stop()
     connection.close()
     assert peak / count < 400  # bytes; one Python tuple of nine numbers alone takes more
+
+
+@pytest.mark.parametrize(
+    ("half_width", "expected"),
+    [
+        (None, wilson_interval(90, 100)),
+        (0.0, wilson_interval(90, 100)),  # all seeds agree, for all show the same images
+        (0.2, (0.7, 1.0)),
+    ],
+)
+def test_an_accuracy_over_seeds_is_never_surer_than_that_of_one_run(half_width, expected):
+    assert accuracy_interval(90.4, 100.2, half_width) == pytest.approx(expected, abs=0.003)
+    assert accuracy_interval(0, 0, half_width) is None
