@@ -146,7 +146,7 @@ def request_of(connection: sqlite3.Connection, node: str, n: int) -> str:
     """Id of the message in which a device asked about one of its pictures, or told of it.
 
     Raises:
-        UsageError: there is no such inference.
+        UsageError: there is no such inference, or one in each of several lives of the device.
     """
     with snapshot(connection):
         if not has_rows(connection, "inference"):
@@ -155,12 +155,18 @@ def request_of(connection: sqlite3.Connection, node: str, n: int) -> str:
                 "any device told of a picture"
             )
         order = _node(connection, node)
-        row = connection.execute(
-            "SELECT request FROM inference WHERE node = ? AND n = ?", (order, n)
-        ).fetchone()
-        if row is None:
+        found = connection.execute(
+            "SELECT request FROM inference WHERE node = ? AND n = ? ORDER BY request", (order, n)
+        ).fetchall()
+        if not found:
             raise UsageError(f"{node} has no inference {n}{_near_inferences(connection, order)}")
-        return f"{node}/{row[0]}"
+        messages = [f"{node}/{number}" for (number,) in found]
+        if len(messages) > 1:
+            raise UsageError(
+                f"{node} counted anew when it started again: it has {len(messages)} inferences "
+                f"{n}; name one by its message: {', '.join(messages)}"
+            )
+        return messages[0]
 
 
 def _near_inferences(connection: sqlite3.Connection, order: int) -> str:

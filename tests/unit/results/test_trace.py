@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 
 import inferences_by_hand
 import pytest
@@ -216,6 +217,17 @@ def test_json_of_an_inference(placed_run):
 def test_inferences_that_are_none(placed_run, asked, words):
     done = CliRunner().invoke(command, [str(placed_run()), *asked], standalone_mode=False)
     assert words in str(done.exception)
+
+
+def test_a_device_that_started_again_has_two_of_one_number(placed_run):
+    path = placed_run()
+    with closing(sqlite3.connect(path / "run.sqlite")) as database, database:
+        database.execute("UPDATE inference SET n = 1 WHERE node = 0 AND n = 2")
+    asked = [str(path), "--inference", "meter-0", "1"]
+    done = CliRunner().invoke(command, asked, standalone_mode=False)
+    assert "it has 2 inferences 1; name one by its message: meter-0/1, meter-0/2" in str(
+        done.exception
+    )
 
 
 def test_a_run_without_inferences_says_so(make_run):
