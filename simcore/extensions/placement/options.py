@@ -7,6 +7,8 @@ from typing import Any
 
 _NODE = {"type": "string", "format": "node"}
 _SHARE = {"type": ["string", "number"], "format": "ratio"}
+_LEVEL = r"(?=(?:.*/)?\{%s\}(?:/|$))(?!.*\{%s\}.*\{%s\})"
+_TOPIC = "^" + "".join(_LEVEL % (word, word, word) for word in ("device", "kind")) + "[^+#]+$"
 
 SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -88,9 +90,9 @@ SCHEMA: Mapping[str, Any] = {
             "properties": {
                 "topic": {
                     "type": "string",
-                    "pattern": r"^(?=.*\{device\})(?=.*\{kind\})[^+#]+$",
-                    "errorMessage": "a topic with {device} and {kind} in it, each a level of its "
-                    "own",
+                    "pattern": _TOPIC,
+                    "errorMessage": "a topic with {device} and {kind} in it, each once and a "
+                    "level of its own",
                     "description": "Topic of each device and kind of message.",
                     "examples": ["meters/{device}/{kind}"],
                 }
