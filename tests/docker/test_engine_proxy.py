@@ -71,4 +71,4 @@ def test_faults(
             ours, base_image, ["true"], name=name, network_mode="none"
         ):  # and then no more
             pass
-    assert calls == ([False] if kind == "call" else [])
+    assert calls == {"call": [False], "lose": [True]}.get(kind, [])
