@@ -198,10 +198,10 @@ def _transits(
     connection: sqlite3.Connection, id: int, windows: Sequence[tuple[int, int]]
 ) -> list[Transit]:
     rows = connection.execute(
-        "SELECT m.sent, m.at, m.source = ?1, f.name = 'delivered' FROM message m "
-        "JOIN fate f ON f.id = m.fate WHERE (m.source = ?1 OR m.destination = ?1) "
-        "AND m.sent < ?3 AND m.at >= ?2 ORDER BY m.sent, m.at",
-        (id, windows[0][0], windows[-1][1]),
+        "SELECT m.sent, m.at, m.source = :id, f.name = 'delivered' FROM message m "
+        "JOIN fate f ON f.id = m.fate WHERE (m.source = :id OR m.destination = :id) "
+        "AND m.sent < :end AND m.at >= :begin ORDER BY m.sent, m.at",
+        {"id": id, "begin": windows[0][0], "end": windows[-1][1]},
     )
     found = [Transit(sent, at, bool(out), bool(done)) for sent, at, out, done in rows]
     return [transit for transit in found if _touches(windows, transit.sent, transit.at)]
