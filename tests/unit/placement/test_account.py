@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def run(
 
 def rows(tmp_path: Path) -> list[Inference]:
     """What is known of the first meter."""
-    with sqlite3.connect(tmp_path / "run/run.sqlite") as connection:
+    with closing(sqlite3.connect(tmp_path / "run/run.sqlite")) as connection:
         found = connection.execute("SELECT * FROM inference WHERE node = 0 ORDER BY sampled, n")
         return [Inference(*row) for row in found]
 

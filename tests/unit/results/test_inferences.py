@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import sqlite3
+from contextlib import closing
 
 import inferences_by_hand as placed
 import pytest
@@ -264,7 +265,7 @@ def energetic(placed_run):
     draws 1 mW idle, and 20 mJ in a state of its own.
     """
     directory = placed_run()
-    with sqlite3.connect(directory / "run.sqlite") as connection:
+    with closing(sqlite3.connect(directory / "run.sqlite")) as connection, connection:
         connection.executemany(
             "INSERT INTO meter(node, idle, active, tx, rx, overhead) VALUES (?,?,?,?,?,?)",
             [(node, 1e-3, 5e-3, 1e-6, 0.5e-6, 10) for node in (0, 1)],
