@@ -117,11 +117,16 @@ class Machine:
         program.chmod(0o755)
 
     def run(self, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run the script."""
-        return subprocess.run(
+        """Run the script, which leaves no file behind."""
+        temporary = self.path / "tmp"
+        temporary.mkdir()
+        environment |= {"PATH": str(self.programs), "MACHINE": str(self.programs)}
+        done = subprocess.run(
             [self.project / ".ci" / "run"], capture_output=True, text=True, timeout=PATIENCE,
-            env={"PATH": str(self.programs), "MACHINE": str(self.programs), **environment}, check=False,
+            env={"TMPDIR": str(temporary), **environment}, check=False,
         )  # fmt: skip
+        assert list(temporary.iterdir()) == []
+        return done
 
     def calls(self, program: str) -> list[str]:
         """The arguments of all calls of a program."""
