@@ -27,7 +27,9 @@ class CappedLog:
     """A log file that others append to, kept below a size.
 
     Too long, it keeps its first part and its last lines, with a line between that says how much
-    was left out.
+    was left out. Nobody can be kept from appending meanwhile: what comes in after the file was
+    shortened is put back behind the last lines; only what comes in between the reading of these
+    and the shortening, two system calls, is lost.
 
     Args:
         path: the file; those who write to it have it open for appending.
@@ -46,7 +48,7 @@ class CappedLog:
         try:
             if os.stat(self._path).st_size <= self._cap:
                 return False
-            file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+            file = os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
             return False
         try:
@@ -71,7 +73,20 @@ class CappedLog:
         if not self._ends_line(file):
             note = b"\n" + note
         self._noted = len(note)
-        os.write(file, note + last)
+        self._append(file, note + last)
+
+    def _append(self, file: int, text: bytes) -> None:
+        """Write `text` behind the first part, and behind it what others have written there."""
+        assert self._head is not None
+        appending = os.open(f"/proc/self/fd/{file}", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            os.write(appending, text)
+            begin = os.lseek(appending, 0, os.SEEK_CUR) - len(text)
+        finally:
+            os.close(appending)
+        if begin > self._head:
+            others = os.pread(file, begin - self._head, self._head)
+            os.pwrite(file, text + others, self._head)
 
     def _ends_line(self, file: int) -> bool:
         assert self._head is not None

@@ -301,6 +301,28 @@ def test_a_long_log_keeps_its_first_part_and_its_last_lines(tmp_path: Path) -> N
     assert text == [*first, f"... {left_out} bytes left out ...", *last]
 
 
+def test_what_is_written_while_a_log_is_cut_follows_its_last_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    lines(path, 0, 250)
+    truncate = os.ftruncate
+
+    def interrupted(file: int, length: int) -> None:
+        truncate(file, length)
+        with path.open("a", encoding="ascii") as others:  # the first half of a line
+            others.write("line 00")
+
+    monkeypatch.setattr(os, "ftruncate", interrupted)
+    assert CappedLog(str(path), 1100).attend()
+    with path.open("a", encoding="ascii") as others:
+        others.write("250\n")
+    text = path.read_text(encoding="ascii").splitlines()
+    first = [f"line {number:05}" for number in range(50)]
+    last = [f"line {number:05}" for number in range(226, 251)]
+    assert text == [*first, f"... {(250 - 50 - 24) * 11} bytes left out ...", *last]
+
+
 def test_a_log_of_one_endless_line(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"x" * 5000 + b"end")
