@@ -47,8 +47,17 @@ judged; `share` that of a place, and `in_time` that of answers within the deadli
 inferences.
 """
 
+from simcore.expect.bounds import told_beforehand
 from simcore.expect.evaluate import Figures, Outcome, evaluate
 from simcore.expect.parser import ExpectationError, parse
 from simcore.expect.tree import Expectation
 
-__all__ = ["Expectation", "ExpectationError", "Figures", "Outcome", "evaluate", "parse"]
+__all__ = [
+    "Expectation",
+    "ExpectationError",
+    "Figures",
+    "Outcome",
+    "evaluate",
+    "parse",
+    "told_beforehand",
+]

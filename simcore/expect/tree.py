@@ -91,6 +91,12 @@ class Inferred:
         return f"{self.function}(inference{measure}{place})"
 
     @property
+    def is_share(self) -> bool:
+        """Whether its value lies between 0 and 1."""
+        single = self.function not in ("count", "sum")
+        return self.function in RATIOS or (single and self.measure == "confidence")
+
+    @property
     def dimension(self) -> Dimension:
         """Of its value."""
         if self.function in (*RATIOS, "count") or self.measure == "confidence":

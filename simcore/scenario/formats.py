@@ -15,7 +15,7 @@ from jsonschema import FormatChecker
 from jsonschema.exceptions import FormatError
 
 from simcore import units
-from simcore.errors import SimcoreError
+from simcore.errors import SimcoreError, UsageError
 from simcore.scenario.names import Names
 
 DESCRIBED: Mapping[str, str] = {
@@ -44,10 +44,12 @@ class UnknownNode(SimcoreError):
         super().__init__(message)
 
 
-def _expectation(text: Any) -> object:
+def _expectation(text: Any) -> None:
     from simcore import expect  # it is only needed by scenarios that expect something
 
-    return expect.parse(text)
+    why = expect.told_beforehand(expect.parse(text))
+    if why is not None:
+        raise UsageError(why)
 
 
 class Formats(FormatChecker):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from simcore import units
 from simcore.errors import UsageError
-from simcore.expect import ExpectationError, evaluate, parse, parser, tree
+from simcore.expect import ExpectationError, evaluate, parse, parser, told_beforehand, tree
 from simcore.message import Fate
 
 MS = 10**6
@@ -231,6 +231,56 @@ def test_refused_with_column_and_advice(text, column, words):
         assert word in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("accuracy(inference) >= 95", "write 95%"),
+        ("95.5 <= in_time(inference.edge)", "write 95.5%"),
+        ("share(inference.edge) < 2", "write 2%"),
+        ("p95(inference.confidence) > 80", "write 80%"),
+        ("delivered / sent >= 98", "write 98%"),
+        ("delivered.reading / sent.reading >= 98", "write 98%"),
+        ("lost.loss.reading / lost <= 5", "write 5%"),
+        ("1 - lost / sent >= 98", "write 98%"),
+        ("accuracy(inference.cloud) - accuracy(inference.edge) >= -5", "write -5%"),
+        ("(share(inference.edge) + share(inference.cloud)) / 2 > 40", "write 40%"),
+        ("accuracy(inference) >= 950", "with 950 tells nothing"),
+        ("accuracy(inference) >= -1", "with -1 tells nothing"),
+        ("accuracy(inference) >= 101%", "with 101% tells nothing"),
+        ("accuracy(inference) * 100 >= 100.5", "between 0 and 100: to compare it with 100.5"),
+        ("accuracy(inference) >= 90 + 5", "with 90 + 5 tells nothing"),
+    ],
+)
+def test_a_share_that_no_run_can_have_is_told_beforehand(text, advice):
+    assert advice in told_beforehand(parse(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "accuracy(inference) >= 95%",
+        "accuracy(inference) >= 0.95",
+        "accuracy(inference) == 1",
+        "lost / sent == 0",
+        "accuracy(inference) * 100 >= 95",
+        "accuracy(inference.edge) / accuracy(inference.device) > 2",
+        "sum(inference.confidence) > 95",
+        "count(inference.confidence) > 95",
+        "delivered >= 98",
+        "sent.reading / sent.ack >= 2",
+        "sent / delivered <= 2",
+        "lost / lost.loss >= 2",
+        "lost.loss / lost.queue_full >= 2",
+        "mean(record.accuracy) >= 95",  # nobody knows its unit
+        "p95(latency) <= 150ms",
+        "1e300 * 1e300 * accuracy(inference) > 2",
+        "1 > 2",
+    ],
+)
+def test_what_a_run_may_meet_or_not_is_left_to_it(text):
+    assert told_beforehand(parse(text)) is None
+
+
 def test_a_kind_spelt_like_a_reason_is_quoted():
     assert parse('lost."loss" > 1').left == tree.Count("lost", None, "loss")
     assert parse("lost.loss > 1").left == tree.Count("lost", "loss", None)
@@ -343,6 +393,7 @@ def test_any_text_is_read_or_refused(text):
         expectation = parse(text)
     except UsageError:
         return
+    told_beforehand(expectation)
     outcome = evaluate(expectation, RUN)
     assert outcome.passed in (True, False)
     assert "\n" not in outcome.explanation or "\n" in text
