@@ -49,6 +49,7 @@ inferences.
 
 from simcore.expect.bounds import told_beforehand
 from simcore.expect.evaluate import Figures, Outcome, evaluate
+from simcore.expect.needs import lacking
 from simcore.expect.parser import ExpectationError, parse
 from simcore.expect.tree import Expectation
 
@@ -58,6 +59,7 @@ __all__ = [
     "Figures",
     "Outcome",
     "evaluate",
+    "lacking",
     "parse",
     "told_beforehand",
 ]

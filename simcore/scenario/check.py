@@ -257,6 +257,8 @@ def check(tree: Tree, base: Path, report: Report, plugins: Plugins) -> Mapping[s
     if checker.duration == 0:
         checker.problem(("duration",), "must be more than 0")
     _ask_plugins(checker, plugins)
+    if checker.data.keys() == data.keys():  # what is not there may only be misspelt
+        _check_expectations(checker)
     return data
 
 
@@ -297,6 +299,26 @@ def _check_names(names: Names, report: Report) -> None:
     if names.total > MAX_NODES:
         message = f"{names.total:,} nodes in all; at most {MAX_NODES:,} are allowed"
         report.add(("nodes",), message)
+
+
+def _check_expectations(checker: Checker) -> None:
+    expected = checker.data.get("expect", ())
+    if not expected:
+        return
+    from simcore import expect  # it takes a while, and few scenarios need it
+
+    def there(path: KeyPath) -> bool:
+        value: Any = checker.data
+        for key in path:
+            if not isinstance(value, Mapping) or key not in value:
+                return checker.incomplete(path[:1])  # then it may only be misspelt
+            value = value[key]
+        return True
+
+    for index, text in enumerate(expected):
+        lacking = expect.lacking(expect.parse(text), there)
+        if lacking is not None:
+            checker.problem(("expect", index), lacking)
 
 
 def _ask_plugins(checker: Checker, plugins: Plugins) -> None:
