@@ -1,8 +1,10 @@
 """All placements of one scenario: the same devices, models and seed under one policy after another.
 
 Each is an ordinary run, in a process and a directory of its own, and digest for digest what
-`run SCENARIO --set placement.policy=POLICY` gives. What they say together is how accurate, how fast
-and how thrifty each policy is, and which of them no other one beats.
+`run SCENARIO --set placement.policy=POLICY` gives. What the scenario expects, it expects of its own
+policy: the runs of others are made without, or each would say that it failed. What they say
+together is how accurate, how fast and how thrifty each policy is, and which of them no other one
+beats.
 """
 
 from __future__ import annotations
@@ -127,6 +129,7 @@ def jobs(
     path: Path,
     policies: Sequence[str],
     *,
+    own: str,
     base: int,
     out: Path,
     replications: int = 1,
@@ -135,15 +138,16 @@ def jobs(
 ) -> dict[str, list[Job]]:
     """The runs of each policy: in OUT/POLICY, or OUT/POLICY/trial-000 and on of several.
 
-    All policies have the same seeds: base, base + 1, ...
+    All policies have the same seeds: base, base + 1, ... `own` is the scenario's, of which it
+    expects what it expects.
     """
     found: dict[str, list[Job]] = {}
     number = 0
     for policy, name in zip(policies, _names(policies), strict=True):
+        changes = (*overrides, _override(policy), *(() if policy == own else ("expect=[]",)))
         planned = plan(
-            path, replications, base=base, out=out / name,
-            overrides=(*overrides, _override(policy)), until=until,
-        )  # fmt: skip
+            path, replications, base=base, out=out / name, overrides=changes, until=until
+        )
         if replications == 1:
             planned = [replace(planned[0], path=out / name)]
         found[policy] = [replace(job, number=number + job.number) for job in planned]

@@ -266,10 +266,9 @@ def _unlike(run: Judged, others: Sequence[Judged]) -> str:
 
 
 def _setting(run: Judged) -> dict[str, Any]:
-    """The scenario as it was run, without the seed, as leaves by their paths."""
-    leaves = flatten(run.manifest.get("resolved") or {})
-    leaves.pop("seed", None)
-    return leaves
+    """The scenario as it was run, as leaves by their paths; what is expected changes no run."""
+    resolved = run.manifest.get("resolved") or {}
+    return flatten({key: resolved[key] for key in resolved if key not in ("seed", "expect")})
 
 
 def _varied(runs: Sequence[Judged]) -> list[str]:

@@ -20,6 +20,7 @@ import simcore
 from simcore.cli.placement import command
 from simcore.cli.trace import command as trace
 from simcore.errors import ExitCode, ResultsError, ScenarioError, UsageError
+from simcore.results import report_runs, variants
 from simcore.results.inferences import NONE, Inferences, load
 from simcore.results.split import PARTS
 
@@ -142,6 +143,19 @@ def test_of_other_policies_a_scenario_expects_nothing(scenario: Path) -> None:
     result, _ = compare(scenario, *EXPECT, "placement.policy=cloud")
     assert result.return_value == ExitCode.OK
     assert "an expectation" not in result.output
+
+
+def test_a_report_blames_no_policy_for_what_another_should_do(scenario: Path) -> None:
+    _, out = compare(scenario, *EXPECT, "placement.policy=edge", "--policies", "device,edge,cloud")
+    found = variants.compare(variants.directories([out]))
+    page = report_runs.content(found)
+    (runs,) = page.sections[-1].tables
+    assert [row[:3] for row in runs.rows] == [
+        ("device", "device", "completed"),
+        ("edge", "edge", "expectation failed"),
+        ("cloud", "cloud", "completed"),
+    ]
+    assert found.varied == ["placement.policy"]
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,9 @@ WORSE = metrics(190, 31, 0.002, (0, 0.5, 0.5))
 
 
 def planned(*policies: str, replications: int = 1) -> dict[str, list[Job]]:
-    return jobs(Path("a.yaml"), policies, base=7, out=Path("out"), replications=replications)
+    return jobs(
+        Path("a.yaml"), policies, own="device", base=7, out=Path("out"), replications=replications
+    )
 
 
 def ended(plan: Mapping[str, list[Job]], *told: Mapping[Metric, float] | None) -> list[Trial]:
@@ -69,7 +71,8 @@ def test_each_policy_has_its_directory_and_all_have_the_same_seed() -> None:
     plan = planned("device", "my.py:Mine", "other.py:Mine")
     assert [str(some[0].path) for some in plan.values()] == ["out/device", "out/Mine", "out/Mine-2"]
     assert {some[0].seed for some in plan.values()} == {7}
-    assert plan["my.py:Mine"][0].overrides == ("placement.policy=my.py:Mine",)
+    assert plan["device"][0].overrides == ("placement.policy=device",)
+    assert plan["my.py:Mine"][0].overrides == ("placement.policy=my.py:Mine", "expect=[]")
 
 
 def test_replications_have_the_same_seeds_for_each_policy() -> None:
@@ -111,7 +114,7 @@ def test_replications_have_an_interval_by_students_t() -> None:
 
 
 def test_what_is_written(tmp_path: Path) -> None:
-    plan = jobs(Path("a.yaml"), ["device", "edge"], base=7, out=tmp_path)
+    plan = jobs(Path("a.yaml"), ["device", "edge"], own="edge", base=7, out=tmp_path)
     placed = compared(plan, ended(plan, DEVICE, None))
     left = [Left("cloud", "it needs 'cloud'")]
     write(tmp_path, scenario="told", base=7, placed=placed, left=left)
@@ -136,7 +139,7 @@ def printed(width: int, *told: Mapping[Metric, float] | None, policies: tuple[st
     plan = planned(*policies)
     console = Console(width=width, color_system=None)
     with console.capture() as captured:
-        code = shown._report(Path("out"), compared(plan, ended(plan, *told)), policies[0], console)
+        code = shown._report(Path("out"), compared(plan, ended(plan, *told)), console)
     assert code == (ExitCode.FAILED if None in told else ExitCode.OK)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n")
 
