@@ -56,7 +56,11 @@ def _print(found: Comparison, console: Console) -> None:
         return
     _inferences(console, found.inferences)
     _flows(console, found.flows)
-    _pairs(console, "Means of measurements", found.measurements)
+    means = dict(found.measurements)
+    for name in found.durations:
+        first, second = means[name]
+        means[name] = show.recorded_time(first), show.recorded_time(second)
+    _pairs(console, "Means of measurements", means)
 
 
 def _verdict(found: Comparison, console: Console) -> None:

@@ -62,7 +62,7 @@ def _all(metrics: Metrics) -> Iterator[tuple[Metric, float]]:
     for measurement in metrics.measurements:
         yield Metric("recorded", measurement.name, COUNT), measurement.n
         if measurement.mean is not None:
-            unit = SHARE if measurement.boolean else RECORDED
+            unit = "ns" if measurement.duration else SHARE if measurement.boolean else RECORDED
             yield Metric("mean", measurement.name, unit), measurement.mean
 
 

@@ -40,6 +40,8 @@ class Comparison:
     flows: Mapping[str, Mapping[str, Pair]]
     inferences: Mapping[str, Mapping[str, Pair]]
     measurements: Mapping[str, Pair]
+    durations: Sequence[str]
+    """Those of the measurements that are times."""
     difference: Difference | None
 
     @property
@@ -71,6 +73,7 @@ def compare(first: Run, second: Run) -> Comparison:
         flows=_side_by_side(_flows(figures[0]), _flows(figures[1]), FLOWING),
         inferences=_side_by_side(_inferences(figures[0]), _inferences(figures[1]), INFERRED),
         measurements=_means(*figures),
+        durations=_durations(*figures),
         difference=None if same else first_difference(first.connection, second.connection),
     )
 
@@ -167,3 +170,11 @@ def _means(first: Metrics, second: Metrics) -> dict[str, Pair]:
     means = [{m.name: m.mean for m in figures.measurements} for figures in (first, second)]
     names = dict.fromkeys([*means[0], *means[1]])
     return {name: (means[0].get(name), means[1].get(name)) for name in names}
+
+
+def _durations(first: Metrics, second: Metrics) -> list[str]:
+    """Measurements that are durations wherever they were recorded."""
+    kinds: dict[str, bool] = {}
+    for m in (*first.measurements, *second.measurements):
+        kinds[m.name] = kinds.get(m.name, True) and m.duration
+    return [name for name, duration in kinds.items() if duration]

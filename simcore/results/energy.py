@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 from simcore.results.tables import has_rows
 
+LIFETIME = "lifetime"
+"""Measurement of a node whose battery ends: virtual time, ns."""
 PARTS = ("idle", "active", "tx", "rx")
 """Parts that are no states of a node's own."""
 
@@ -107,6 +109,17 @@ def costs(connection: sqlite3.Connection) -> Mapping[str, Costs]:
         "FROM meter m JOIN node n ON n.id = m.node ORDER BY m.node"
     )
     return {name: Costs(*row) for name, *row in rows}
+
+
+def of_batteries(connection: sqlite3.Connection) -> bool:
+    """Whether all that was recorded as `LIFETIME` is of batteries, and not a model's own."""
+    if not has_rows(connection, "meter"):
+        return False
+    other = """
+        SELECT 1 FROM measurement WHERE name = ?
+        AND node NOT IN (SELECT node FROM meter WHERE battery IS NOT NULL) LIMIT 1
+    """
+    return connection.execute(other, (LIFETIME,)).fetchone() is None
 
 
 def node_energies(connection: sqlite3.Connection) -> Mapping[str, NodeEnergy]:

@@ -233,7 +233,7 @@ def _measurement_table(figures: Metrics) -> TableView:
             *(
                 (show.NOTHING,) * 2
                 if m.boolean
-                else (show.number(m.minimum), show.number(m.maximum))
+                else (show.recorded(m, m.minimum), show.recorded(m, m.maximum))
             ),
         )
         for m in figures.measurements

@@ -73,11 +73,26 @@ def measured(measurement: Measurement) -> tuple[str, str, str]:
     if m.mean is None:
         most = ", ".join(f"{label(text)} ({n:,})" for text, n in m.texts)
         return most, NOTHING, NOTHING
-    show = percent if m.boolean else number
-    error = NOTHING if m.std_error is None else show(m.std_error)
+    mean, error = recorded(m, m.mean), recorded(m, m.std_error)
     if m.low is None or m.high is None:
-        return show(m.mean), error, NOTHING
-    return show(m.mean), error, f"{show(m.low)} to {show(m.high)}"
+        return mean, error, NOTHING
+    return mean, error, f"{recorded(m, m.low)} to {recorded(m, m.high)}"
+
+
+def recorded(measurement: Measurement, value: float | None) -> str:
+    """A figure of a measurement, in its unit as far as that is known."""
+    if measurement.duration:
+        return recorded_time(value)
+    if value is None:
+        return NOTHING
+    return percent(value) if measurement.boolean else number(value)
+
+
+def recorded_time(ns: float | None) -> str:
+    """A recorded duration, with as many digits as other numbers have."""
+    if ns is None:
+        return NOTHING
+    return show_duration(ns, digits=5) if ns else "0"
 
 
 def more(count: int, what: str) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
+
+from simcore.results.energy import LIFETIME, of_batteries
 
 CONFIDENCE = 0.95
 
@@ -21,7 +23,8 @@ class Measurement:
 
     `mean`, `std_error`, `low`, `high`, `minimum` and `maximum` are in the unit that the model
     recorded; None where there is nothing to compute them from. For truth values `mean` is
-    the share of true ones and `low`, `high` are its Wilson score interval.
+    the share of true ones and `low`, `high` are its Wilson score interval. `duration` says that
+    the unit is known to be the nanosecond.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Measurement:
     maximum: float | None
     texts: tuple[tuple[str, int], ...] = ()
     """The most frequent texts and how often each came, if texts were recorded."""
+    duration: bool = False
 
 
 def normal_interval(mean: float, std_error: float) -> tuple[float, float]:
@@ -115,6 +119,8 @@ def measurements(connection: sqlite3.Connection) -> tuple[Measurement, ...]:
         if name in found:  # truth values and texts under one name
             n += found[name].n
         found[name] = Measurement(name, n, False, None, None, None, None, None, None, counted[:5])
+    if LIFETIME in found and of_batteries(connection):
+        found[LIFETIME] = replace(found[LIFETIME], duration=True)
     return tuple(found[name] for name in sorted(found))
 
 

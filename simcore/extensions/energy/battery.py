@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simcore.payload import freeze
+from simcore.results.energy import LIFETIME
 
 if TYPE_CHECKING:
     from simcore.federation import Federation
@@ -106,7 +107,7 @@ class Battery:
         node = self._meter.node
         detail = freeze({"joule": self._meter.joule(self.capacity)})
         self._federation.recorder.fault(now, "begin", "battery", node.name, detail)
-        node.record("lifetime", now)
+        node.record(LIFETIME, now)
         node.crash()
 
 

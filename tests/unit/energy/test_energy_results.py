@@ -9,8 +9,13 @@ from rich.console import Console
 from worlds import S, both, play, world
 
 from simcore import open_run
+from simcore.cli.compare import _print
+from simcore.experiments.figures import Metric, figures
 from simcore.extensions import energy
+from simcore.results.compare import compare
 from simcore.results.energy import Costs, costs, node_energies
+from simcore.results.metrics import Metrics
+from simcore.results.report import content
 from simcore.results.summary import print_summary
 
 METER = {
@@ -88,6 +93,42 @@ def test_a_table_for_people(run):
         "meter (2) 19.6 mJ 3.011 mW 32.1 % 5.6 % 61 % 1.3 % 0 %",
         "gateway 8.02 J 1.002 W 99.5 % 0.5 % 0 % 0 % -",
     ]
+
+
+SHORT = {"idle": "3mW", "battery": "10mJ"}
+"""Lasts 3.33 s."""
+
+
+def short(tmp_path, name, idle="3mW", **nodes):
+    nodes = {"meter": {"does": None, "count": 2}, **nodes}
+    scenario = world(nodes, extensions={"energy": {"meter": {**SHORT, "idle": idle}}}, lasts="8s")
+    play(scenario, out=tmp_path / name)
+    return open_run(tmp_path / name)
+
+
+def test_a_lifetime_is_a_duration_wherever_it_is_printed(tmp_path):
+    target = io.StringIO()
+    console = Console(file=target, width=120)
+    with short(tmp_path, "a") as run, short(tmp_path, "b", "2mW") as other:
+        print_summary(run, console)
+        _print(compare(run, other), console)
+        tables = [table for section in content(run).sections for table in section.tables]
+    lines = [" ".join(line.split()) for line in target.getvalue().splitlines()]
+    assert "lifetime 2 3.3333 s 0 3.3333 s to 3.3333 s" in lines
+    assert "lifetime 3.3333 s 5 s" in lines
+    (row,) = next(table.rows for table in tables if table.title == "Measurements")
+    assert row[2:] == ("3.3333 s", "0", "3.3333 s to 3.3333 s", "3.3333 s", "3.3333 s")
+    assert figures(tmp_path / "b")[Metric("mean", "lifetime", "ns")] == 5 * S
+
+
+def test_what_a_model_calls_a_lifetime_has_a_unit_of_its_own(tmp_path):
+    def chick(node):
+        node.record("lifetime", 5)
+        yield node.sleep("1s")
+
+    with short(tmp_path, "a", chick=chick) as run:
+        (found,) = Metrics(run.connection).measurements
+    assert (found.n, found.duration) == (3, False)
 
 
 def test_a_run_without_energy(tmp_path):
