@@ -9,6 +9,7 @@ if it has computed for none; states of its own, such as that of a camera, among 
 from __future__ import annotations
 
 import sqlite3
+from math import nan
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from simcore.results.split import Split
 
 
 class Spent(NamedTuple):
-    """Energies of each inference, J.
+    """Energies of each inference, J; NaN of a device whose energy is not counted.
 
     Attributes:
         energy: what its device drew for it, beyond being idle.
@@ -36,7 +37,7 @@ def spent(
     computed: NDArray[np.bool_],
     split: Split,
 ) -> Spent | None:
-    """What devices spent on inferences; None if the run counts no energy, or is not over.
+    """What devices spent on inferences; None if no device's energy is counted, or known yet.
 
     Args:
         connection: the run's database.
@@ -45,14 +46,14 @@ def spent(
         split: of the same inferences.
     """
     known = node_energies(connection)
-    if not known or len(node) == 0:
-        return None
     names = [name for (name,) in connection.execute("SELECT name FROM node ORDER BY id")]
     of_node = [known.get(name) for name in names]
+    if all(of_node[device] is None for device in np.unique(node)):
+        return None
 
     def each(cost: str) -> NDArray[np.float64]:
         """A cost of its device, for each inference."""
-        return np.array([0.0 if e is None else getattr(e.costs, cost) for e in of_node])[node]
+        return np.array([nan if e is None else getattr(e.costs, cost) for e in of_node])[node]
 
     overhead = each("overhead")
     radio = each("tx") * (split.costs["uplink"] + overhead * split.sent)
@@ -62,7 +63,7 @@ def spent(
     equal = 1 / count[node]
     weighted = np.where(computing[node] > 0, computed / np.maximum(computing, 1)[node], equal)
     active, states, total = (
-        np.array([0.0 if e is None else joule(e) for e in of_node])[node]
+        np.array([nan if e is None else joule(e) for e in of_node])[node]
         for joule in (_active, _states, lambda e: e.total)
     )
     return Spent(radio + active * weighted + states * equal, total * equal)

@@ -83,8 +83,10 @@ class Inferences:
         size: bytes of these messages.
         uplink: bytes of those that the device sent.
         downlink: bytes of those that the device received.
-        energy: what the device drew for it beyond being idle, in J; None if the run counts none.
-        drawn: all that the device drew in the run, shared evenly among its inferences, in J.
+        energy: what the device drew for it beyond being idle, in J; NaN where the device's is not
+            counted, None if no device's is.
+        drawn: all that the device drew in the run, shared evenly among its inferences, in J;
+            likewise.
     """
 
     nodes: tuple[str, ...]
@@ -162,7 +164,10 @@ def rows(connection: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
     columns: list[NDArray[Any]] = [
         *(np.ma.array(found.parts[part], mask=~found.answered) for part in PARTS),
         *(getattr(found, cost) for cost in COSTS),
-        *(nothing if energy is None else energy for energy in (found.energy, found.drawn)),
+        *(
+            nothing if energy is None else np.ma.masked_invalid(energy)
+            for energy in (found.energy, found.drawn)
+        ),
     ]
     for begin in range(0, len(found), _CHUNK):
         some = slice(begin, begin + _CHUNK)
@@ -208,7 +213,8 @@ class PlaceFigures:
         split: mean of each of `PARTS` over those with an answer, ns.
         in_time: how many had their answer within the deadline; None without a deadline.
         messages, size, uplink, downlink: means over all of them: messages, bytes.
-        energy: mean of what the device drew for one beyond being idle, J; None if not counted.
+        energy: mean of what the device drew for one beyond being idle, over those of devices
+            whose energy is counted, J; None if there are none.
         drawn: mean of all that devices drew, shared among their inferences, J; None likewise.
     """
 
@@ -281,10 +287,24 @@ def _figures(
             for part, values in inferences.parts.items()
         },
         in_time=None if deadline is None else int(np.count_nonzero(latency <= deadline)),
-        energy=None if inferences.energy is None else float(inferences.energy[chosen].mean()),
-        drawn=None if inferences.drawn is None else float(inferences.drawn[chosen].mean()),
+        energy=_mean(inferences.energy, chosen),
+        drawn=_mean(inferences.drawn, chosen),
         **means,
     )
+
+
+def _mean(values: NDArray[np.float64] | None, chosen: NDArray[np.bool_]) -> float | None:
+    """Mean of those that are known; None if none is."""
+    if values is None:
+        return None
+    known = _known(values[chosen])
+    return float(known.mean()) if len(known) else None
+
+
+def _known(values: NDArray[Any]) -> NDArray[Any]:
+    """Those that are a number."""
+    known: NDArray[Any] = values[~np.isnan(values)]
+    return known
 
 
 def measured(
@@ -295,7 +315,8 @@ def measured(
     Args:
         inferences: of one run.
         measure: `latency`, one of `PARTS` (ns), `size`, `uplink`, `downlink` (bytes), `energy` (J),
-            `confidence`; `right` of those that can be judged; of all of them, answered or not,
+            `confidence`, the last two of those where it is known; `right` of those that can be
+            judged; of all of them, answered or not,
             `placed` (at the place) and, of the place, `in_time`.
         place: one of `PLACES`; None for all.
         deadline: what counts as late, ns.
@@ -318,7 +339,7 @@ def measured(
     if measure in PARTS:
         return inferences.parts[measure][answered]
     values: NDArray[Any] | None = getattr(inferences, measure)
-    return None if values is None else values[answered]
+    return None if values is None else _known(values[answered])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing
 
 import inferences_by_hand as placed
+import numpy as np
 import pytest
 from by_hand import MS, write_database
 from hypothesis import given
@@ -20,7 +21,9 @@ from simcore.results.inferences import (
     PARTS,
     confusion,
     load,
+    measured,
     pareto,
+    rows,
     summarise,
 )
 from simcore.results.metrics import Metrics
@@ -329,6 +332,38 @@ def test_energy_in_figures_and_tables(energetic):
     assert energetic.inferences().energy.tolist() == pytest.approx(found.energy.tolist())
     outcome = evaluate(parse("max(inference.energy) >= 6mJ"), Metrics(energetic.connection))
     assert outcome.passed, outcome.explanation
+
+
+def test_a_device_without_a_meter_has_no_energy(energetic):
+    connection = sqlite3.connect(":memory:")
+    energetic.connection.backup(connection)
+    known = load(connection)
+    for table in ("energy", "meter"):
+        connection.execute(f"DELETE FROM {table} WHERE node = 1")
+    found = load(connection)
+    metered = found.node == 0
+    assert found.energy[metered].tolist() == known.energy[metered].tolist()
+    assert np.isnan(found.energy[~metered]).all() and np.isnan(found.drawn[~metered]).all()
+    everything, *places = summarise(found)
+    assert everything.energy == pytest.approx(known.energy[metered].mean())
+    assert {each.place: each.energy for each in places}["edge"] is None
+    assert len(measured(found, "energy")) == 2
+    table = list(rows(connection))
+    assert [row[-2] is None for row in table] == (~metered).tolist()
+    # Of the gateway alone, nothing is known of any device.
+    for table in ("energy", "meter"):
+        connection.execute(f"UPDATE {table} SET node = 2")
+    assert load(connection).energy is None and summarise(load(connection))[0].energy is None
+    connection.close()
+
+
+def test_an_answer_without_a_confidence_is_not_in_its_mean(placed_run):
+    directory = placed_run()
+    with closing(sqlite3.connect(directory / "run.sqlite")) as connection, connection:
+        connection.execute("UPDATE inference SET confidence = NULL WHERE place = 'device'")
+    with open_run(directory) as run:
+        values = measured(load(run.connection), "confidence")
+    assert len(values) == 2 and not np.isnan(values).any()
 
 
 # --- all chains add up ---
