@@ -117,7 +117,8 @@ def _inference(inference: TracedInference, console: Console) -> None:
     what = f"{show.label(inference.label)} from the {inference.place}{why}{verdict}"
     _line(console, Text.assemble(head, (what, "bold"), f", after {show.time(inference.latency)}"))
     split = [f"{part} {show.time(ns)}" for part, ns in inference.split.items() if ns]
-    _line(console, Text("  " + ", ".join(split)))
+    if split:
+        _line(console, Text("  " + ", ".join(split)))
 
 
 def _line(console: Console, text: Text) -> None:

@@ -155,8 +155,10 @@ def request_of(connection: sqlite3.Connection, node: str, n: int) -> str:
                 "any device told of a picture"
             )
         order = _node(connection, node)
+        # A number that no database can hold is none of its own.
+        asked = (order, n if n.bit_length() < 64 else None)
         found = connection.execute(
-            "SELECT request FROM inference WHERE node = ? AND n = ? ORDER BY request", (order, n)
+            "SELECT request FROM inference WHERE node = ? AND n = ? ORDER BY request", asked
         ).fetchall()
         if not found:
             raise UsageError(f"{node} has no inference {n}{_near_inferences(connection, order)}")

@@ -176,6 +176,15 @@ def test_any_message_of_an_inference_tells_of_it(placed_run):
     assert "Picture 2 of meter-1: no answer" in lost and "lost: loss" in lost
 
 
+def test_an_inference_that_took_no_time_has_no_parts(placed_run):
+    path = placed_run()
+    with closing(sqlite3.connect(path / "run.sqlite")) as database, database:
+        database.execute("UPDATE inference SET sampled = 15 * 1000000 WHERE node = 0 AND n = 1")
+        database.execute("UPDATE trail SET computed = 0 WHERE source = 0 AND number = 1")
+    output = CliRunner().invoke(command, [str(path), "meter-0/1"]).output
+    assert "right, after 0\n\n" in output
+
+
 def test_messages_say_what_they_are_about(placed_run):
     run = placed_run()
     said = '{"n":2,"label":9,"confidence":0.99,"place":"cloud","why":"edge 0.6 < 0.9"}'
@@ -208,6 +217,7 @@ def test_json_of_an_inference(placed_run):
     ("asked", "words"),
     [
         (["--inference", "meter-1", "9"], "it has 3, from 1 to 3"),
+        (["--inference", "meter-1", str(2**63)], "it has 3, from 1 to 3"),
         (["--inference", "gateway", "1"], "it takes no pictures"),
         (["--inference", "metre-1", "1"], "did you mean meter-1"),
         ([], "give a message, as meter-3/17, or --inference"),
