@@ -28,7 +28,7 @@ def energy(joule: float | None) -> str:
     """An energy with three digits; `-` where there is none."""
     if joule is None or math.isnan(joule):
         return NOTHING
-    size, unit = energy_unit(abs(joule)) if joule else _JOULES[0]
+    size, unit = energy_unit(abs(joule) or 1.0)
     return f"{joule / size:.3g} {unit}"
 
 

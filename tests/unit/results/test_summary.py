@@ -236,6 +236,7 @@ def test_percent_never_rounds_to_all_or_nothing(value, shown):
 def test_show():
     assert show.time(float("nan")) == "-" and show.time(0.0) == "0"
     assert show.time(1_234_567) == "1.23 ms" and show.time(0.5) == "0.5 ns"
+    assert show.energy(0.0) == "0 J" and show.energy(0.0021) == "2.1 mJ"
     assert show.more(1, "link") == "... and 1 more link"
     assert show.number(1234567.0) == "1,234,567" and show.number(0.123456) == "0.12346"
     assert show.lost(Counts(10, 9, 0, {"loss": 1})) == "loss 1 (10 %)"
