@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simcore.results import drawing, show
+from simcore.results.confusion import Confusion
 from simcore.results.drawing import Chart
 from simcore.results.figures import draw_cdf
-from simcore.results.inferences import Confusion
 from simcore.results.metrics import Ints
 from simcore.results.split import PARTS
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -340,42 +340,6 @@ def measured(
         return inferences.parts[measure][answered]
     values: NDArray[Any] | None = getattr(inferences, measure)
     return None if values is None else _known(values[answered])
-
-
-@dataclass(frozen=True, slots=True)
-class Confusion:
-    """How often each truth got each answer.
-
-    Attributes:
-        labels: truths and answers that occur, sorted; numbers before names.
-        counts: [truth][answer], in the order of `labels`.
-    """
-
-    labels: tuple[int | str, ...] = ()
-    counts: Ints = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
-
-
-def confusion(connection: sqlite3.Connection, place: str | None = None) -> Confusion:
-    """The confusion matrix of the final answers, of all places or of one.
-
-    Args:
-        connection: the run's database.
-        place: one of `PLACES`.
-    """
-    if not has_rows(connection, "inference"):
-        return Confusion()
-    rows = connection.execute(
-        "SELECT truth, label, count(*) FROM inference WHERE truth IS NOT NULL "
-        "AND label IS NOT NULL AND ended IS NOT NULL AND (? IS NULL OR place = ?) "
-        "GROUP BY truth, label",
-        (place, place),
-    ).fetchall()
-    found = {label for truth, answer, _ in rows for label in (truth, answer)}
-    labels = tuple(sorted(found, key=lambda label: (isinstance(label, str), label)))
-    counts = np.zeros((len(labels), len(labels)), dtype=np.int64)
-    for truth, answer, count in rows:
-        counts[labels.index(truth), labels.index(answer)] = count
-    return Confusion(labels, counts)
 
 
 def pareto(points: Sequence[Sequence[float | None]]) -> list[bool]:

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from simcore.results import show
+from simcore.results.confusion import Confusion, confusion
 from simcore.results.energy import node_energies
 from simcore.results.inferences import (
     PLACES,
-    Confusion,
     Inferences,
     PlaceFigures,
-    confusion,
     deadline_of,
     load,
     summarise,

@@ -20,8 +20,9 @@ from simcore.errors import UsageError
 from simcore.experiments.statistics import Estimate, estimate, student_t
 from simcore.results import show
 from simcore.results.compare import flatten
+from simcore.results.confusion import Confusion
 from simcore.results.inference_figures import Point
-from simcore.results.inferences import Confusion, PlaceFigures, pareto
+from simcore.results.inferences import PlaceFigures, pareto
 from simcore.results.judged import Judged, judge
 from simcore.results.metrics import Ints
 from simcore.results.split import PARTS
@@ -117,14 +118,14 @@ class Variant:
 
     @property
     def confusion(self) -> Confusion:
-        """The confusion matrices of all runs together."""
-        found = {label for run in self.runs for label in run.confusion.labels}
-        labels = tuple(sorted(found, key=lambda label: (isinstance(label, str), label)))
-        counts = np.zeros((len(labels), len(labels)), dtype=np.int64)
-        for run in self.runs:
-            places = [labels.index(label) for label in run.confusion.labels]
-            counts[np.ix_(places, places)] += run.confusion.counts
-        return Confusion(labels, counts)
+        """The confusion matrices of all runs together; nothing where labels are too many."""
+        if any(run.everything.judged and not run.confusion.labels for run in self.runs):
+            return Confusion()
+        return Confusion.counted(
+            (found.labels[truth], found.labels[answer], int(found.counts[truth, answer]))
+            for found in (run.confusion for run in self.runs)
+            for truth, answer in zip(*found.counts.nonzero(), strict=True)
+        )
 
     @property
     def point(self) -> Point | None:

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simcore.expect import evaluate, parse
+from simcore.results.confusion import confusion
 from simcore.results.export import export
 from simcore.results.inferences import (
     NONE,
     PARTS,
-    confusion,
     load,
     measured,
     pareto,
@@ -205,6 +205,21 @@ def test_confusion(run):
     }
     assert counts == {(7, 7): 1, (3, 3): 1, (2, 1): 1, (8, 9): 1}
     assert confusion(run.connection, "cloud").labels == (8, 9)
+
+
+def test_answers_that_are_quantities_have_no_matrix(placed_run):
+    directory = placed_run()
+    with closing(sqlite3.connect(directory / "run.sqlite")) as connection, connection:
+        connection.execute("DELETE FROM inference")
+        connection.executemany(
+            "INSERT INTO inference(node, n, sampled, sent, ended, place, label, truth) "
+            "VALUES (0, ?, 0, 0, 0, 'device', ?, ?)",
+            ((n, n / 8, n / 8) for n in range(1, 40_000)),
+        )
+    with open_run(directory) as run:
+        assert confusion(run.connection).labels == ()
+        everything, *_ = summarise(load(run.connection))
+    assert everything.judged == everything.right == 39_999
 
 
 @pytest.mark.parametrize(

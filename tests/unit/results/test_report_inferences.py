@@ -183,6 +183,26 @@ def test_an_interval_over_two_trials(folder):
     assert edge.confusion.counts.sum() == sum(run.everything.judged for run in edge.runs)
 
 
+def test_the_matrix_of_several_trials(folder, tmp_path, monkeypatch):
+    [edge] = variants.compare([folder / "edge-1", folder / "edge-2"]).variants
+    for place, truth in enumerate(edge.confusion.labels):
+        for answer in edge.confusion.labels:
+            told = [
+                run.confusion.counts[run.confusion.labels.index(truth)][
+                    run.confusion.labels.index(answer)
+                ]
+                for run in edge.runs
+                if {truth, answer} <= set(run.confusion.labels)
+            ]
+            column = edge.confusion.labels.index(answer)
+            assert edge.confusion.counts[place, column] == sum(told)
+    monkeypatch.setattr("simcore.results.confusion.MOST_LABELS", 3)
+    some = [make_inferring(tmp_path / f"{n}", "edge", n, images=n) for n in (1, 10)]
+    [edge] = variants.compare(some).variants
+    assert [bool(run.confusion.labels) for run in edge.runs] == [True, False]
+    assert edge.confusion.labels == ()
+
+
 def test_the_front(folder):
     compared = variants.compare(variants.directories([folder]))
     for variant in compared.variants:
