@@ -17,7 +17,7 @@ from simcore.cli.console import make_console
 from simcore.cli.trials import cores
 from simcore.errors import ExitCode
 from simcore.experiments import record
-from simcore.experiments.placement import Placed, choose, compared, jobs, write
+from simcore.experiments.placement import Placed, choose, compared, jobs, known_of, write
 from simcore.experiments.trials import Trial, run_all
 from simcore.results import show
 from simcore.results.inferences import PLACES
@@ -158,7 +158,7 @@ def _layout(placed: Sequence[Placed], width: int) -> Iterable[list[_Column]]:
     if any(each.mean("in_time") is not None for each in placed):
         quality.append(("in time", lambda each: _percent(each.mean("in_time"))))
     cost: list[_Column] = [("uplink", _uplink)]
-    if any(each.mean("energy") is not None for each in placed):
+    if _energetic(placed):
         cost.insert(0, ("energy", lambda each: show.energy(each.mean("energy"))))
     cost += [(f"at {place}", _share_of(place)) for place in PLACES]
     if width >= WIDE:
@@ -173,6 +173,11 @@ def _table(placed: Sequence[Placed], columns: Sequence[_Column]) -> Table:
     for each in placed:
         table.add_row(*(Text(show.label(cell(each))) for _, cell in columns))
     return table
+
+
+def _energetic(placed: Sequence[Placed]) -> bool:
+    """Whether any energy is known."""
+    return any(each.mean("energy") is not None for each in placed)
 
 
 def _star(placed: Placed) -> str:
@@ -204,19 +209,11 @@ def _share_of(place: str) -> Callable[[Placed], str]:
 
 def _notes(placed: Sequence[Placed]) -> Iterator[str]:
     """What the stars and the columns mean."""
-    known = [
-        word
-        for word, name in (
-            ("accuracy", "accuracy"),
-            ("latency", "latency_mean"),
-            ("energy", "energy"),
-        )
-        if all(each.mean(name) is not None for each in placed)
-    ]
+    known = [metric.name.partition("_")[0] for metric in known_of(placed)]
     if len(known) < 2:
         yield "* not known: it takes two of accuracy, latency and energy for every policy"
     else:
         best = ", ".join(each.policy for each in placed if each.best)
         yield f"* Pareto front of {', '.join(known[:-1])} and {known[-1]}: {best}"
-    costs = "energy, uplink" if "energy" in known else "uplink"
+    costs = "energy, uplink" if _energetic(placed) else "uplink"
     yield f"  latency (mean), p50, p95: picture to answer; {costs}: of the device"

@@ -52,7 +52,8 @@ class Placed:
         trials: its runs, by seed.
         summary: an estimate for each metric of those that completed.
         best: whether no other policy is better in accuracy, mean latency or energy per inference
-            and worse in none of them; None if no run of it completed.
+            and worse in none of them; None if none of its inferences was answered, or if fewer than
+            two of the three are known of all policies.
     """
 
     policy: str
@@ -64,6 +65,11 @@ class Placed:
         """Mean over the completed runs of a figure of the inferences; None without it."""
         found = (e.mean for m, e in self.summary.items() if (m.name, m.of) == (name, at(place)))
         return next(found, None)
+
+    @property
+    def answers(self) -> bool:
+        """Whether any of its inferences was answered; if not, it cannot be judged."""
+        return self.mean(LATENCY.name) is not None
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -177,13 +183,19 @@ def compared(planned: Mapping[str, Sequence[Job]], ended: Sequence[Trial]) -> li
         rows = aligned([trial.metrics for trial in trials if not trial.failed])
         quantile = student_t() if len(rows) > 1 else None
         found.append(Placed(policy, tuple(trials), estimates(rows, quantile)))
-    # One without an inference has no figure to be judged by.
-    candidates = [each for each in found if each.mean("n")]
-    points = [
-        [_cost(each, metric) for metric in (ACCURACY, LATENCY, ENERGY)] for each in candidates
-    ]
+    candidates = [each for each in found if each.answers]
+    known = known_of(candidates)
+    if len(known) < 2:
+        return found
+    points = [[_cost(each, metric) for metric in known] for each in candidates]
     best = {each.policy: is_best for each, is_best in zip(candidates, pareto(points), strict=True)}
     return [replace(each, best=best.get(each.policy)) for each in found]
+
+
+def known_of(placed: Sequence[Placed]) -> list[Metric]:
+    """What is known of all that answer anything, of accuracy, latency and energy."""
+    judged = [each for each in placed if each.answers]
+    return [m for m in _JUDGED if judged and all(each.mean(m.name) is not None for each in judged)]
 
 
 def _cost(placed: Placed, metric: Metric) -> float | None:

@@ -99,11 +99,9 @@ class Variant:
 
     @property
     def split(self) -> dict[str, float]:
-        """Mean of each part of the latency, ns."""
-        return {
-            part: math.fsum(run.everything.split[part] for run in self.runs) / len(self.runs)
-            for part in PARTS
-        }
+        """Mean of each part of the latency, ns, over the runs in which anything was answered."""
+        known = [run.everything.split for run in self.runs if run.everything.answered]
+        return {part: math.fsum(split[part] for split in known) / len(known) for part in PARTS}
 
     @property
     def energies(self) -> dict[str, float]:
@@ -288,23 +286,23 @@ def _variants(runs: Sequence[Judged], varied: Sequence[str]) -> list[Variant]:
         setting = _setting(run)
         groups.setdefault(repr([setting.get(key) for key in varied]), []).append(run)
     quantile = student_t() if len(runs) > len(groups) else None
+    names = [_name(members[0], varied) for members in groups.values()]
+    if len(set(names)) < len(names):
+        names = [show.label(members[0].path) for members in groups.values()]
     found = [
         Variant(
-            _name(members[0], varied),
+            name,
             tuple(sorted(members, key=lambda run: run.manifest.get("seed") or 0)),
             quantile if len(members) > 1 else None,
         )
-        for members in groups.values()
+        for name, members in zip(names, groups.values(), strict=True)
     ]
-    points = [variant.point for variant in found]
-    costs = [
-        (None,) * 3 if p is None else (p.accuracy and -p.accuracy, p.latency, p.energy)
-        for p in points
-    ]
-    return [
-        replace(variant, efficient=efficient)
-        for variant, efficient in zip(found, pareto(costs), strict=True)
-    ]
+    # One that never gives an answer has nothing to be judged by, and says nothing of the others.
+    points = [(place, point) for place, v in enumerate(found) if (point := v.point) is not None]
+    costs = [(p.accuracy and -p.accuracy, p.latency, p.energy) for _, p in points]
+    for (place, _), efficient in zip(points, pareto(costs), strict=True):
+        found[place] = replace(found[place], efficient=efficient)
+    return found
 
 
 def _name(run: Judged, varied: Sequence[str]) -> str:

@@ -98,6 +98,27 @@ def test_energy_that_one_policy_lacks_says_nothing() -> None:
     assert [each.best for each in compared(plan, ended(plan, dear, unknown))] == [True, False]
 
 
+SILENT = {m: v for m, v in EDGE.items() if m.name in ("n", "energy", "uplink", "in_time")}
+"""Nobody ever answers."""
+
+
+def test_a_policy_that_is_never_answered_does_not_hide_the_others() -> None:
+    plan = planned("device", "edge", "cloud", "silent")
+    found = compared(plan, ended(plan, DEVICE, EDGE, WORSE, SILENT))
+    assert [each.best for each in found] == [True, True, False, None]
+    plan = planned("silent")
+    assert [each.best for each in compared(plan, ended(plan, SILENT))] == [None]
+
+
+def test_there_is_no_front_of_one_figure() -> None:
+    plan = planned("device", "edge")
+    told = [
+        {m: v for m, v in some.items() if m.name not in ("accuracy", "energy")}
+        for some in (DEVICE, EDGE)
+    ]
+    assert [each.best for each in compared(plan, ended(plan, *told))] == [None, None]
+
+
 def test_a_failed_run_does_not_hide_the_others() -> None:
     plan = planned("device", "edge")
     found = compared(plan, ended(plan, None, EDGE))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -213,6 +215,45 @@ def test_the_front(folder):
             and other.latency.mean < variant.latency.mean
         ]
         assert variant.efficient is (not better), (variant.name, better)
+
+
+def changed(path, change):
+    """A run with other inferences."""
+    with closing(sqlite3.connect(path / "run.sqlite")) as connection, connection:
+        connection.execute(f"UPDATE inference SET {change}")
+    return path
+
+
+SILENT = "ended = NULL, place = NULL, label = NULL, answer_source = NULL, answer_number = NULL"
+
+
+def test_one_that_never_answers_is_not_efficient_and_hides_nobody(folder, tmp_path):
+    slow = {"name": "placement", "seed": 1, "placement": {"policy": "slow"}}
+    worse = make_inferring(tmp_path / "worse", "cloud", 1, images=20, told={"resolved": slow})
+    paths = [folder / "device-1", folder / "cloud-1", changed(worse, "ended = ended + 1000000000")]
+    without = variants.compare(paths).variants
+    silent = changed(make_inferring(tmp_path / "silent", "latency", 1, images=5), SILENT)
+    found = variants.compare([silent, *paths]).variants
+    assert found[0].name == "latency" and found[0].efficient is False
+    assert [v.efficient for v in found[1:]] == [v.efficient for v in without]
+    assert [v.efficient for v in without] == [True, True, False]
+
+
+def test_a_trial_without_answers_does_not_hide_the_split_of_the_others(folder, tmp_path):
+    silent = changed(make_inferring(tmp_path / "silent", "edge", 7, images=5), SILENT)
+    [edge] = variants.compare([folder / "edge-1", silent]).variants
+    assert edge.split == edge.runs[0].everything.split
+    assert ">nan<" not in compare(folder / "edge-1", silent)
+
+
+def test_runs_of_the_same_name_are_told_apart(tmp_path):
+    keys = [{key: f"{run}{key}" for key in "pqrst"} for run in (1, 2)]
+    some = [
+        make_inferring(tmp_path / place / "run", told={"resolved": told}, images=2)
+        for place, told in zip("ab", keys, strict=True)
+    ]
+    names = [variant.name for variant in variants.compare(some).variants]
+    assert names == [str(path) for path in some]
 
 
 def test_what_cannot_be_compared_is_said(folder, tmp_path, make_run):
