@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from by_hand import MS
 from click.testing import CliRunner
-from inferring import make_inferring
+from inferring import make_inferring, manifest
 from reading import Page, svgs, words
 
 from simcore.cli.report import command
@@ -228,8 +228,8 @@ SILENT = "ended = NULL, place = NULL, label = NULL, answer_source = NULL, answer
 
 
 def test_one_that_never_answers_is_not_efficient_and_hides_nobody(folder, tmp_path):
-    slow = {"name": "placement", "seed": 1, "placement": {"policy": "slow"}}
-    worse = make_inferring(tmp_path / "worse", "cloud", 1, images=20, told={"resolved": slow})
+    slow = {"resolved": manifest("slow", 1)["resolved"]}
+    worse = make_inferring(tmp_path / "worse", "cloud", 1, images=20, told=slow)
     paths = [folder / "device-1", folder / "cloud-1", changed(worse, "ended = ended + 1000000000")]
     without = variants.compare(paths).variants
     silent = changed(make_inferring(tmp_path / "silent", "latency", 1, images=5), SILENT)
