@@ -5,10 +5,14 @@ Where the question or the result is lost, it is left with its own answer, if it 
 
 What is recorded depends on messages and their times alone. Of devices that run free, their messages
 may be known in another order than they were sent.
+
+Nodes that act as devices and are not named as such are not counted: a group may be so on purpose in
+part. But it is easily forgotten, so the run warns of it.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from simcore.federation import Federation
     from simcore.node import Node
 
+_log = logging.getLogger("simcore")
 _Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 """A number that a database can hold."""
 _Number = Annotated[int, Meta(ge=1, le=MOST)]
@@ -33,6 +38,8 @@ _Label = bool | _Whole | float | str | None
 NO_ANSWER = "no answer"
 UNDER_WAY = "under way"
 """Reason of an inference whose answer may have come, had the run gone on."""
+_MOST_NAMED = 5
+"""Nodes that a warning names."""
 _LIFE = 2**40
 """Numbers of measurements of one life of a device; each image has two of them."""
 
@@ -119,6 +126,7 @@ class Account:
         self._recorder = federation.recorder
         self._federation = federation
         self._devices = {node.order: _Device(node) for node in devices}
+        self._unnamed: set[int] = set()
         self._reference = truth
         self._truth: Callable[[int], Any] | None = None
         self._labels: dict[int, Label] = {}
@@ -153,20 +161,35 @@ class Account:
     def _reading(self, message: Message) -> None:
         """A device has kept its own answer, whatever becomes of the message."""
         device = self._devices.get(message.source_order)
-        row = None if device is None else self._row(device, message)
-        if device is not None and row is not None:
+        if device is None:
+            self._not_named(message)
+            return
+        row = self._row(device, message)
+        if row is not None:
             self._close(device, message.at, row)
 
     def _image(self, message: Message) -> None:
         """A device asks; if nobody hears that, it is left alone."""
         device = self._devices.get(message.source_order)
-        row = None if device is None else self._row(device, message)
-        if device is None or row is None:
+        if device is None:
+            self._not_named(message)
+            return
+        row = self._row(device, message)
+        if row is None:
             return
         if message.fate:
             self._close(device, message.at, _alone(row))
         else:
             device.open[device.life(message.sent), row.n] = row
+
+    def _not_named(self, message: Message) -> None:
+        """Another node sends what may be of a device, or of a model with words of its own."""
+        if message.source_order not in self._unnamed:
+            try:
+                self._samples(message.text)
+            except msgspec.MsgspecError:
+                return
+            self._unnamed.add(message.source_order)
 
     def _result(self, message: Message) -> None:
         """A result comes, or is lost."""
@@ -214,6 +237,18 @@ class Account:
                 young = end - row.sent <= self._longest
                 self._recorder.inference(_cut_off(row) if young else _alone(row))
             device.open.clear()
+        if self._unnamed:
+            self._warn()
+
+    def _warn(self) -> None:
+        nodes = self._federation.scenario.nodes
+        names = [nodes[order].name for order in sorted(self._unnamed)]
+        more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
+        _log.warning(
+            "the inferences of %s%s are not counted: 'placement.devices' has to name them",
+            ", ".join(names[:_MOST_NAMED]),
+            more,
+        )
 
     # -- what is known
 

@@ -110,6 +110,34 @@ def test_an_answer_that_is_kept(tmp_path):
     assert told.measured("accuracy") == []
 
 
+def test_a_device_that_is_not_named_is_warned_of(tmp_path, caplog):
+    """It has sent what nobody counts; a node with another idea of a reading has not."""
+
+    def other(node):
+        node.send("desk", "reading", {"n": 1, "temperature": 20})
+        yield node.env.event()
+
+    links = [both(name, "desk", "10ms") for name in ("meter", "camera", "thermometer", "late")]
+    value = {"policy": "device", "devices": "meter", "dispatcher": "desk"}
+    nodes = {
+        "camera": {"does": saying((5, "image", image(1)), (6, "image", image(2))), "count": 6},
+        "late": saying((7, "reading", reading(1))),
+        "thermometer": other,
+        "meter": saying((5, "reading", reading(1))),
+        "desk": silent,
+    }
+    play(world(nodes, links, lasts="100ms", extensions={"placement": value}), out=tmp_path / "run")
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "the inferences of camera-0, camera-1, camera-2, camera-3, camera-4 and 2 more are not "
+        "counted: 'placement.devices' has to name them"
+    ]
+
+
+def test_devices_that_are_named_are_not_warned_of(tmp_path, caplog):
+    run(tmp_path, saying((5, "image", image(1)), (6, "reading", reading(2))))
+    assert not caplog.records
+
+
 def test_it_does_not_matter_whether_the_message_comes(tmp_path):
     (row,), told = run(
         tmp_path, saying((5, "reading", reading(1))), links=[both("meter", "desk", loss=1)]
