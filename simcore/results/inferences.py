@@ -22,14 +22,12 @@ from simcore.results.metrics import Spread, spread
 from simcore.results.split import COSTS, PARTS, Split, split
 from simcore.results.statistics import wilson_interval
 from simcore.results.store import snapshot
-from simcore.results.tables import has_rows
+from simcore.results.tables import UNDER_WAY, has_rows
 from simcore.units import duration
 
 PLACES = ("device", "edge", "cloud")
 NONE = -1
 """Of a time or a truth value: there is none."""
-UNDER_WAY = "under way"
-"""Reason of those that were cut off by the end of the run; what became of them is not known."""
 
 _ROW = np.dtype(
     [

@@ -9,6 +9,9 @@ import sqlite3
 
 from simcore.message import Fate
 
+UNDER_WAY = "under way"
+"""Reason of inferences that the end of the run cut off; nobody knows what became of them."""
+
 TABLES = """
 PRAGMA user_version = 1;
 CREATE TABLE node(id INTEGER PRIMARY KEY, name TEXT, grp TEXT, tier TEXT, implementation TEXT);

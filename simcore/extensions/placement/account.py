@@ -22,6 +22,7 @@ from msgspec import Meta
 from simcore.errors import ModelError, UsageError
 from simcore.message import Message
 from simcore.protocol.loading import load_object
+from simcore.results.tables import UNDER_WAY
 
 from .rules import MOST
 
@@ -36,8 +37,6 @@ _Number = Annotated[int, Meta(ge=1, le=MOST)]
 Label = bool | int | float | str | None
 _Label = bool | _Whole | float | str | None
 NO_ANSWER = "no answer"
-UNDER_WAY = "under way"
-"""Reason of an inference whose answer may have come, had the run gone on."""
 _MOST_NAMED = 5
 """Nodes that a warning names."""
 _LIFE = 2**40
