@@ -6,6 +6,7 @@ Standard library only: this runs in the process of ns-3.
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,7 +36,7 @@ class Impossible(Exception):
         self.detail = detail
 
 
-class Network:
+class Network(ABC):
     """A network in ns-3, ready for messages.
 
     Args:
@@ -93,12 +94,12 @@ class Network:
         self._streams = {tuple(pair) for pair in config["tcp"]}
         self._ways: dict[tuple[str, str], tuple[int, int, int]] = {}
 
-    def let_go(self) -> None:
+    def let_go(self) -> None:  # noqa: B027 - most hold none
         """Nothing is wanted of it any more: what holds objects of ns-3 in Python is to go."""
 
+    @abstractmethod
     def _make(self) -> bool:
         """Have nodes, segments and routes be there; whether they need time before virtual time."""
-        raise NotImplementedError
 
     def _captures(self) -> list[tuple[tuple[int, int], str]]:
         """Devices, by segment and node, and the files that they are captured in."""
@@ -138,9 +139,9 @@ class Network:
             )
         return segment
 
+    @abstractmethod
     def _six(self, source: int, segment: int, destination: int) -> bool:
         """Whether one node speaks to another over IPv6."""
-        raise NotImplementedError
 
     def _warm_up(self, least: int) -> None:
         """Let ns-3 go on until it is ready: radios find their access points."""

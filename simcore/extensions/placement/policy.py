@@ -7,6 +7,7 @@ where the dispatcher is, which may be a container.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from math import ceil
 from pathlib import Path
@@ -96,7 +97,7 @@ class Seen(NamedTuple):
     now: int
 
 
-class Policy:
+class Policy(ABC):
     """What a policy of one's own derives from; it needs `rule` and `decide`.
 
     Args:
@@ -106,15 +107,15 @@ class Policy:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = config
 
+    @abstractmethod
     def rule(self, device: str) -> str:
         """The rule of a device, asked for when it starts and after each of its results."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decide(self, ask: Ask) -> Decision:
         """Where to go on with an image: asked when it comes, and when an answer to it comes."""
-        raise NotImplementedError
 
-    def learn(self, seen: Seen) -> None:
+    def learn(self, seen: Seen) -> None:  # noqa: B027 - may be left out
         """Take note of a round trip."""
 
 
@@ -262,7 +263,8 @@ def make_policy(config: Mapping[str, Any], base: Path) -> Any:
         return BUILT_IN[name](config)
     kind = load_object(name, base)
     for method in ("rule", "decide"):
-        if not callable(getattr(kind, method, None)):
+        found = getattr(kind, method, None)
+        if not callable(found) or getattr(found, "__isabstractmethod__", False):
             raise UsageError(f"the policy {name} has no method {method!r}")
     try:
         return kind(config.get("config", {}))

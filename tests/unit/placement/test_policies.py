@@ -156,7 +156,13 @@ def test_a_policy_of_ones_own_gets_its_config(tmp_path):
         ),
         (
             "from simcore.extensions.placement.policy import Policy\n"
-            "class Mine(Policy):\n    def __init__(self, config): config['x']\n",
+            "class Mine(Policy):\n    def rule(self, device): pass\n",
+            UsageError,
+            "the policy mine.py:Mine has no method 'decide'",
+        ),
+        (
+            "from simcore.extensions.placement.policy import OnDevice\n"
+            "class Mine(OnDevice):\n    def __init__(self, config): config['x']\n",
             ModelError,
             "the policy mine.py:Mine raised KeyError: 'x'",
         ),
