@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path as FilePath
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import simpy
 
@@ -142,6 +142,8 @@ class Federation:
     def _build(self) -> None:
         scenario, plugins = self.scenario, self.plugins
         self._end_observers: list[Callable[[int], None]] = []
+        self.kept: dict[str, Any] = {}
+        """What extensions have to find again, by their names."""
         self.gates: list[Callable[[Node, Path], Path]] = []
         """Extensions that put a path of their own before that of the network; see `path`."""
         self._nodes: dict[str, Node] = {}

@@ -21,13 +21,10 @@ if TYPE_CHECKING:
     from simcore.plugins import Path as Place
     from simcore.scenario.check import Checker
 
-_meters: dict[Federation, list[Meter | None]] = {}
-"""Of the runs that are under way and have any, in the order of their nodes."""
-
 
 def meter_of(node: Node) -> Meter | None:
     """The meter of a node, if it has one."""
-    meters = _meters.get(node.federation)
+    meters: list[Meter | None] | None = node.federation.kept.get(Energy.name)
     return None if meters is None else meters[node.order]
 
 
@@ -83,7 +80,7 @@ class Energy:
                     meter.battery = Battery(meter, profile.battery)
                     batteries.append(meter.battery)
         check_all(federation, batteries)
-        _meters[federation] = meters
+        federation.kept[self.name] = meters
         federation.recorder.meters(meter.row() for meter in meters if meter is not None)
         _follow(federation, meters)
 
@@ -120,7 +117,7 @@ def _follow(federation: Federation, meters: list[Meter | None]) -> None:
             meter.begin(now)
 
     def end(now: int) -> None:
-        _meters.pop(federation, None)
+        federation.kept.pop(Energy.name, None)
         if now < federation.end:
             _take_back(federation, meters, now)
         for meter in meters:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import io
+import weakref
 
 import pytest
 from rich.console import Console
-from worlds import S, both, play, world
+from worlds import PLUGINS, S, both, play, world
 
-from simcore import open_run
+from simcore import Federation, open_run
 from simcore.cli.compare import _print
 from simcore.experiments.figures import Metric, figures
 from simcore.extensions import energy
@@ -136,6 +138,19 @@ def test_a_run_without_energy(tmp_path):
     with open_run(tmp_path / "run") as run:
         assert costs(run.connection) == node_energies(run.connection) == {}
         assert len(run.energy()) == 0
+
+
+def test_a_run_that_nobody_ends_is_forgotten():
+    """What its nodes draw is known as long as somebody has it, and of no other run."""
+    scenario = world({"meter": None}, extensions={"energy": {"meter": SHORT}})
+    federation, other = (Federation(scenario, plugins=PLUGINS) for _ in range(2))
+    federation.env.run(until=S)
+    assert energy.left(federation.nodes["meter"]) == pytest.approx(7e-3)
+    assert energy.left(other.nodes["meter"]) == pytest.approx(10e-3)
+    gone = weakref.ref(federation)
+    del federation
+    gc.collect()
+    assert gone() is None
 
 
 def test_what_is_known_while_a_run_goes_on(tmp_path):
