@@ -16,6 +16,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from simcore.errors import MissingDependency
+from simcore.results import show
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,6 +59,9 @@ _STYLE: Any = {
     "legend.fontsize": "medium",
     "legend.handlelength": 2.8,  # long enough for a whole pattern of dashes
 }
+_LETTER = 0.52
+"""Width of a letter of this font, on average, as a share of its size."""
+
 _PAGE_SIZE, _PAPER_SIZE = 9.0, 7.5
 """Size of text in points: in a page, and in the column of a paper."""
 
@@ -126,11 +130,12 @@ def legend(figure: Figure, *panels: Axes) -> None:
             shown.setdefault(label, handle)
     if not shown:
         return
-    labels, handles = list(shown), list(shown.values())
-    size = text_size()
+    room = figure.get_figwidth() * 72 / text_size()
+    # Sample and gaps are as wide as 5 letters are high.
+    labels = [shortened(label, (room - 5) / _LETTER) for label in shown]
+    handles = list(shown.values())
     longest = max(len(label) for label in labels)
-    # A letter of this font is half its size wide on average; sample and gaps are 5 of it.
-    fit = int(figure.get_figwidth() * 72 / (size * (0.52 * longest + 5)))
+    fit = int(room / (_LETTER * longest + 5))
     columns = max(1, min(fit, len(labels)))
     # matplotlib fills column by column; people read row by row.
     order = [place for column in range(columns) for place in range(column, len(labels), columns)]
@@ -139,6 +144,26 @@ def legend(figure: Figure, *panels: Axes) -> None:
         loc="outside upper left", ncols=columns,
         borderpad=0.1, labelspacing=0.35, columnspacing=1.5,
     )  # fmt: skip
+
+
+def entry(name: object) -> str:
+    """A name for the legend. matplotlib leaves out what begins with an underscore."""
+    text = show.label(name)
+    return f" {text}" if text.startswith("_") else text
+
+
+def fitted(names: Sequence[object], room: float) -> list[str]:
+    """Names beside an axis, none of them longer than so many inches."""
+    most = room * 72 / text_size() / _LETTER
+    return [shortened(show.label(name), most) for name in names]
+
+
+def shortened(text: str, most: float) -> str:
+    """The beginning and the end of a text of more than so many letters."""
+    if len(text) <= most:
+        return text
+    kept = max(2, int(most) - 3)
+    return f"{text[: -(-kept // 2)]}...{text[-(kept // 2) :]}"
 
 
 def legend_rows(labels: int) -> int:

@@ -76,7 +76,7 @@ def draw_cdf(
             markevery=(place * 7 % 40, max(1, len(x) // 8)),
             # Few values are shown as the steps they are, many as the curve they approach.
             drawstyle="steps-post" if len(values) <= _POINTS else "default",
-            label=show.label(name),
+            label=drawing.entry(name),
         )
     if positive and log:
         drawing.plain_log(axes)
@@ -99,7 +99,7 @@ def _latency(title: str, series: Sequence[tuple[str, Ints]]) -> Chart:
 
 def _split(title: str, flows: Sequence[Flow]) -> Chart:
     scale, unit = drawing.unit_of(max(flow.latency.mean for flow in flows))
-    names = [show.label(f"{flow.name}, {flow.kind}") for flow in flows]
+    places = range(len(flows))
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -107,10 +107,12 @@ def _split(title: str, flows: Sequence[Flow]) -> Chart:
         for part, colour, hatch in _PARTS:
             means = np.array([getattr(flow, part).mean for flow in flows]) / scale
             axes.barh(
-                names, means, left=left, label=part, color=colour, hatch=hatch,
+                places, means, left=left, label=part, color=colour, hatch=hatch,
                 edgecolor="#000000", linewidth=0.6, height=0.6,
             )  # fmt: skip
             left += means
+        names = [f"{flow.name}, {flow.kind}" for flow in flows]
+        axes.set_yticks(places, drawing.fitted(names, figure.get_figwidth() / 2))
         axes.set_ylim(len(flows) - 0.5, -0.5)
         axes.set_xlabel(f"mean latency [{unit}]")
         drawing.legend(figure, axes)

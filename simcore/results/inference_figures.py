@@ -31,6 +31,9 @@ MOST = 16
 _RESERVED = ("idle", "active", "tx", "rx")
 """Parts of the energy of every node; further ones are states of its own."""
 
+_BESIDE = 40
+"""Letters of labels that have room below a confusion matrix in one line."""
+
 _TAIL = 20
 """How many times its median the slowest line may reach on an axis that is not logarithmic."""
 
@@ -147,7 +150,7 @@ def _stacks(
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
-        names = [show.label(bar) for bar, _ in bars]
+        names = drawing.fitted([bar for bar, _ in bars], figure.get_figwidth() / 2)
         drawing.stacked(axes, names, seen, totals, parts, of)
         drawing.legend(figure, axes)
 
@@ -176,8 +179,10 @@ def confusion_matrix(matrix: Confusion) -> Chart:
                     fontsize=size, color="#ffffff" if shares[truth, answer] > 0.6 else "#000000",
                 )  # fmt: skip
         centres = np.arange(count) + 0.5
-        names = [show.label(label) for label in matrix.labels]
-        axes.set_xticks(centres, names)
+        names = drawing.fitted(matrix.labels, figure.get_figheight() / 3)
+        # Side by side there is room for short ones only.
+        upright = max(map(len, names)) * count > _BESIDE
+        axes.set_xticks(centres, names, rotation=90 if upright else 0)
         axes.set_yticks(centres, names)
         axes.set_aspect("equal")
         axes.invert_yaxis()
@@ -258,7 +263,7 @@ def _panel(
         axes.plot(
             [cost], [y], marker=drawing.MARKERS[place % len(drawing.MARKERS)], markersize=5,
             color=grey, markerfacecolor=grey if point.efficient else "#ffffff",
-            linestyle="none", zorder=4, clip_on=False, label=show.label(point.name),
+            linestyle="none", zorder=4, clip_on=False, label=drawing.entry(point.name),
         )  # fmt: skip
     axes.set_xlim(left=0)
     axes.margins(x=0.08, y=0.12)

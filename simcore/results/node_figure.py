@@ -46,7 +46,8 @@ def timeline(found: Moments) -> Chart:
             axes.ticklabel_format(axis="x", useOffset=False, style="plain")
             axes.locator_params(axis="x", nbins=max(2, 7 // len(panels)))
             axes.spines["left"].set_visible(axes is panels[0])
-        panels[0].set_yticks(range(len(lanes)), [name for name, _ in lanes])
+        names = drawing.fitted([name for name, _ in lanes], figure.get_figwidth() / 3)
+        panels[0].set_yticks(range(len(lanes)), names)
         panels[0].set_ylim(len(lanes) - 0.5, -0.5)
         figure.supxlabel(f"virtual time [{unit}]", fontsize=drawing.text_size())
         drawing.legend(figure, *panels)
@@ -71,7 +72,7 @@ def _lanes(found: Moments, scale: float) -> list[tuple[str, Callable[[Axes, int]
         (i.sent, i.ended) for i in images if i.ended is not None and i.place not in (None, "device")
     ]
     lanes: list[tuple[str, Callable[[Axes, int], None]]] = [
-        (show.label(found.node), lambda axes, y: _device(axes, y, images, scale)),
+        (found.node, lambda axes, y: _device(axes, y, images, scale)),
         ("radio", lambda axes, y: _radio(axes, y, found, scale)),
     ]
     if waiting:
@@ -80,7 +81,7 @@ def _lanes(found: Moments, scale: float) -> list[tuple[str, Callable[[Axes, int]
     for node in dict.fromkeys(
         work.node for work in sorted(found.work, key=lambda w: w.tier != "edge")
     ):
-        lanes.append((show.label(node), _worker(found, node, scale)))
+        lanes.append((node, _worker(found, node, scale)))
     lanes.append(("answer", lambda axes, y: _answers(axes, y, found, scale)))
     if found.faults:
         lanes.append(("faults", lambda axes, y: _faults(axes, y, found, scale)))

@@ -7,8 +7,9 @@ of its file as well, for when that is all that is left.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from simcore.results.store import Run
 from simcore.results.variants import Compared
 
 CAPTIONS, LATEX = "captions.txt", "captions.tex"
+_LONGEST = 60
+"""Letters of a variant's name in a file's."""
 _ONE_COLUMN = 4.0
 """Inches above which a figure stands across both columns."""
 
@@ -57,16 +60,30 @@ def of_runs(compared: Compared) -> list[tuple[Chart, str]]:
     """The charts of several runs with their captions."""
     count = sum(run.everything.n for run in compared.runs)
     found = [(c, _caption(c, compared.identity, count)) for c in report_runs.charts(compared)]
-    for variant in compared.variants:
+    for variant, name in zip(compared.variants, _names(compared), strict=True):
         matrix = variant.confusion
         if 0 < len(matrix.labels) <= MOST:
             chart = confusion_matrix(matrix)
-            name = f"confusion-{re.sub(r'[^A-Za-z0-9.]+', '-', variant.name).strip('-')}"
             chart = replace(chart, name=name, title=f"{chart.title}, {variant.name}")
             origin = variants.identity([(variant.name, run.manifest) for run in variant.runs])
             total = sum(run.everything.n for run in variant.runs)
             found.append((chart, _caption(chart, origin, total)))
     return found
+
+
+def _names(compared: Compared) -> Iterator[str]:
+    """What the confusion matrices of the variants are called: all differently, and not too long."""
+    used: set[str] = set()
+    for variant in compared.variants:
+        words = re.sub(r"[^A-Za-z0-9.]+", "-", variant.name).strip("-")
+        name = first = f"confusion-{words[:_LONGEST].strip('-')}".strip("-")
+        # Files that differ in case alone are one on some machines.
+        for count in itertools.count(2):
+            if name.lower() not in used:
+                break
+            name = f"{first}-{count}"
+        used.add(name.lower())
+        yield name
 
 
 def write(

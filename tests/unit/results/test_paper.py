@@ -6,13 +6,16 @@ import io
 import itertools
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+import warnings
 import zlib
+from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
-from inferring import make_inferring
+from inferring import make_inferring, manifest
 from reading import words
 
 from simcore.cli.figures import command
@@ -52,6 +55,12 @@ def _names(output):
     return [line.rpartition("/")[2] for line in output.splitlines()]
 
 
+def words_of(path):
+    """The texts in a figure."""
+    text = path.read_text(encoding="utf-8")
+    return words(text[text.index("<svg") :])
+
+
 def streams(pdf):
     """What is compressed in a PDF file."""
     for found in re.finditer(rb"stream\r?\n(.*?)\r?\nendstream", pdf, re.DOTALL):
@@ -59,6 +68,52 @@ def streams(pdf):
             yield zlib.decompress(found[1])
         except zlib.error:
             yield found[1]
+
+
+def named(path, policy, seed):
+    """A run of a policy of one's own."""
+    told = {"resolved": manifest(policy, seed)["resolved"]}
+    return make_inferring(path, "edge", seed, images=3, told=told)
+
+
+def test_each_variant_has_a_matrix_and_a_line(tmp_path):
+    policies = ["_mine.py:Edge", "mine.py:edge", "mine.py:Edge", "\u00e9", f"{'x' * 300}.py:P"]
+    runs = [named(tmp_path / str(n), policy, 1) for n, policy in enumerate(policies)]
+    done = run_command(*runs, "--out", tmp_path / "out", "--format", "svg")
+    assert done.exception is None, done.exception
+    found = [name for name in _names(done.output) if name.startswith("confusion")]
+    assert found == [
+        "confusion-mine.py-Edge.svg",
+        "confusion-mine.py-edge-2.svg",
+        "confusion-mine.py-Edge-3.svg",
+        "confusion.svg",
+        f"confusion-{'x' * 60}.svg",
+    ]
+    plane = words_of(tmp_path / "out" / "pareto.svg")
+    assert {" _mine.py:Edge", "mine.py:edge", "\u00e9"} <= plane
+
+
+def test_long_names_leave_room_for_what_they_name(tmp_path):
+    path = make_inferring(tmp_path / "run", images=5)
+    with closing(sqlite3.connect(path / "run.sqlite")) as database, database:
+        database.execute("UPDATE node SET name = name || ?, grp = ?", ("y" * 90, "z" * 90))
+        database.execute("UPDATE kind SET name = name || ?", ("k" * 90,))
+        database.execute(
+            "UPDATE inference SET label = ? || label, truth = ? || truth", ["l" * 200] * 2
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for width in ("88mm", "181mm"):
+            done = run_command(path, "--out", tmp_path / "out", "--format", "svg", "--width", width)
+            assert done.exception is None, done.exception
+    matrix = words_of(tmp_path / "out" / "confusion.svg")
+    assert any(re.fullmatch(r"l+\.\.\.l+7", name) for name in matrix)
+
+
+def test_names_keep_both_ends():
+    assert drawing.shortened("abcdefghij", 10) == "abcdefghij"
+    assert drawing.shortened("abcdefghij", 9.5) == "abc...hij"
+    assert drawing.shortened("abcdefghij", 1) == "a...j"
 
 
 def test_files_of_a_run(written):
