@@ -13,7 +13,7 @@ import csv
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from simcore.errors import ResultsError, ScenarioError, UsageError
 from simcore.experiments.figures import ALL, SHARE, Metric, aligned, at
 from simcore.experiments.statistics import CONFIDENCE, Estimate, estimates, student_t
 from simcore.experiments.trials import Job, Trial, plan
+from simcore.results import show
 from simcore.results.inferences import PLACES, pareto
 from simcore.results.statistics import accuracy_interval
 from simcore.scenario import load
@@ -149,7 +150,8 @@ def jobs(
     """
     found: dict[str, list[Job]] = {}
     number = 0
-    for policy, name in zip(policies, _names(policies), strict=True):
+    short = (re.sub(r"[^\w.-]", "-", policy.rpartition(":")[2]) for policy in policies)
+    for policy, name in zip(policies, show.distinct(short), strict=True):
         changes = (*overrides, _override(policy), *(() if policy == own else ("expect=[]",)))
         planned = plan(
             path, replications, base=base, out=out / name, overrides=changes, until=until
@@ -159,19 +161,6 @@ def jobs(
         found[policy] = [replace(job, number=number + job.number) for job in planned]
         number += replications
     return found
-
-
-def _names(policies: Sequence[str]) -> Iterator[str]:
-    """Names of directories, as short as they can be."""
-    used: set[str] = set()
-    for policy in policies:
-        name = first = re.sub(r"[^\w.-]", "-", policy.rpartition(":")[2])
-        count = 1
-        while name in used:
-            count += 1
-            name = f"{first}-{count}"
-        used.add(name)
-        yield name
 
 
 def compared(planned: Mapping[str, Sequence[Job]], ended: Sequence[Trial]) -> list[Placed]:

@@ -7,9 +7,8 @@ of its file as well, for when that is all that is left.
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from simcore.results.judged import judge
 from simcore.results.metrics import Metrics
 from simcore.results.node_timeline import moments
 from simcore.results.store import Run
-from simcore.results.variants import Compared
+from simcore.results.variants import Compared, Variant
 
 CAPTIONS, LATEX = "captions.txt", "captions.tex"
 _LONGEST = 60
@@ -60,7 +59,8 @@ def of_runs(compared: Compared) -> list[tuple[Chart, str]]:
     """The charts of several runs with their captions."""
     count = sum(run.everything.n for run in compared.runs)
     found = [(c, _caption(c, compared.identity, count)) for c in report_runs.charts(compared)]
-    for variant, name in zip(compared.variants, _names(compared), strict=True):
+    names = show.distinct(map(_file_name, compared.variants))
+    for variant, name in zip(compared.variants, names, strict=True):
         matrix = variant.confusion
         if 0 < len(matrix.labels) <= MOST:
             chart = confusion_matrix(matrix)
@@ -71,19 +71,10 @@ def of_runs(compared: Compared) -> list[tuple[Chart, str]]:
     return found
 
 
-def _names(compared: Compared) -> Iterator[str]:
-    """What the confusion matrices of the variants are called: all differently, and not too long."""
-    used: set[str] = set()
-    for variant in compared.variants:
-        words = re.sub(r"[^A-Za-z0-9.]+", "-", variant.name).strip("-")
-        name = first = f"confusion-{words[:_LONGEST].strip('-')}".strip("-")
-        # Files that differ in case alone are one on some machines.
-        for count in itertools.count(2):
-            if name.lower() not in used:
-                break
-            name = f"{first}-{count}"
-        used.add(name.lower())
-        yield name
+def _file_name(variant: Variant) -> str:
+    """What the confusion matrix of a variant is called, if no other is."""
+    words = re.sub(r"[^A-Za-z0-9.]+", "-", variant.name).strip("-")
+    return f"confusion-{words[:_LONGEST].strip('-')}".strip("-")
 
 
 def write(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, count
 from typing import Any
 
 from simcore.results.metrics import Counts
@@ -103,6 +104,19 @@ def more(count: int, what: str) -> str:
 def label(text: object) -> str:
     """A name from a scenario or a model, safe to print on one line."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
+def distinct(names: Iterable[str]) -> Iterator[str]:
+    """Names of files: each as it is, or with a number behind it if it was there before.
+
+    Files that differ in case alone are one on some machines.
+    """
+    used: set[str] = set()
+    for first in names:
+        numbered = (f"{first}-{number}" for number in count(2))
+        name = next(name for name in chain([first], numbered) if name.lower() not in used)
+        used.add(name.lower())
+        yield name
 
 
 def digest(manifest: Mapping[str, Any], length: int = 12) -> str:

@@ -68,8 +68,10 @@ def ended(plan: Mapping[str, list[Job]], *told: Mapping[Metric, float] | None) -
 
 
 def test_each_policy_has_its_directory_and_all_have_the_same_seed() -> None:
-    plan = planned("device", "my.py:Mine", "other.py:Mine")
-    assert [str(some[0].path) for some in plan.values()] == ["out/device", "out/Mine", "out/Mine-2"]
+    plan = planned("device", "my.py:Mine", "other.py:Mine", "my.py:mine")
+    assert [str(some[0].path) for some in plan.values()] == [
+        "out/device", "out/Mine", "out/Mine-2", "out/mine-3",
+    ]  # fmt: skip
     assert {some[0].seed for some in plan.values()} == {7}
     assert plan["device"][0].overrides == ("placement.policy=device",)
     assert plan["my.py:Mine"][0].overrides == ("placement.policy=my.py:Mine", "expect=[]")
