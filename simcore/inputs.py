@@ -15,6 +15,8 @@ from importlib.util import source_from_cache
 from pathlib import Path
 from typing import Any
 
+from simcore.protocol.loading import installations, is_installed
+
 _watching: list[set[str]] = []
 _hooked = False
 
@@ -45,18 +47,23 @@ def watch() -> Iterator[set[str]]:
 def digests(seen: set[str], base: Path, but: Path) -> dict[str, str]:
     """SHA-256 of the files in or below `base`, by their path relative to it.
 
+    What is installed there, as in a virtual environment, is no input: versions tell of it.
+
     Args:
         seen: names from `watch`.
         base: the scenario's folder.
         but: the run directory, whose files are no inputs.
     """
     base, but = base.resolve(), but.resolve()
+    places = installations(base)
     found: dict[str, str] = {}
     for name in sorted(seen):  # hashing opens files, which adds to `seen`
         path = Path(os.fsdecode(name)).resolve()
         if path.suffix == ".pyc":
             path = Path(source_from_cache(str(path))) if "__pycache__" in path.parts else path
-        if path.is_relative_to(base) and not path.is_relative_to(but) and path.is_file():
+        if not path.is_relative_to(base) or path.is_relative_to(but):
+            continue
+        if path.is_file() and not is_installed(path, places):
             found[str(path.relative_to(base))] = _digest(path)
     return dict(sorted(found.items()))
 

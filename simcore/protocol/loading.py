@@ -10,6 +10,8 @@ import importlib
 import importlib.util
 import os
 import sys
+import sysconfig
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -91,11 +93,38 @@ def _load_module(path: Path, name: str, reference: str) -> ModuleType:
         ) from error
     finally:
         sys.path.remove(folder)
-    for found in set(sys.modules) - known:
+    new = set(sys.modules) - known
+    places = installations(path.parent) if new else []
+    for found in new:
         file = getattr(sys.modules[found], "__file__", None)
-        if file is not None and Path(file).is_relative_to(folder):
+        if file is None or not Path(file).is_relative_to(folder):
+            continue
+        if not is_installed(Path(file), places):
             _neighbours[found] = folder
     return module
+
+
+def installations(folder: Path) -> list[Path]:
+    """Where Python, its packages and simcore are, but for places that a folder lies in.
+
+    A project's folder often holds them: a virtual environment, or simcore's sources.
+    """
+    found = [sys.prefix, sys.base_prefix, *sysconfig.get_paths().values()]
+    own = (getattr(sys.modules.get(name), "__file__", None) for name in _OWN)
+    found += [os.path.dirname(file) for file in own if file]
+    places = {Path(each).resolve() for each in found}
+    return sorted(place for place in places if not folder.resolve().is_relative_to(place))
+
+
+def is_installed(file: Path, places: Sequence[Path]) -> bool:
+    """Whether a file is in one of these places, or says what is installed beside them."""
+    if any(part.endswith((".dist-info", ".egg-info")) for part in file.parts):
+        return True
+    return any(file.resolve().is_relative_to(place) for place in places)
+
+
+_OWN = ("simcore", "simcore_backends", "simcore_netmodels")
+"""Packages whose sources may lie beside a scenario."""
 
 
 _neighbours: dict[str, str] = {}

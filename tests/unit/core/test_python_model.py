@@ -1,10 +1,13 @@
 """What `python_model` refuses before anything starts."""
 
+import sys
+
 import pytest
 
 from simcore import loads
 from simcore.errors import UsageError
 from simcore.federation import Federation
+from simcore.protocol.loading import load_object
 
 
 @pytest.mark.parametrize("body", ["pass", "def on_mesage(self, ctx, msg): ..."])
@@ -13,6 +16,22 @@ def test_a_class_without_handlers_is_no_service(tmp_path, body):
     text = "simcore: 1\nduration: 1s\nnodes: {a: {service: 'mine.py:Silent'}}\n"
     with pytest.raises(UsageError, match="none of the methods of a service: start, on_message"):
         Federation(loads(text, base=tmp_path))
+
+
+def test_an_installed_package_is_nobodys_neighbour(tmp_path, monkeypatch):
+    """Numpy, for one, cannot be imported twice."""
+    packages = tmp_path / ".venv" / "lib"
+    packages.mkdir(parents=True)
+    (packages / "imported_once.py").write_text("import sys\nsys.times_imported += 1\n")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
+    monkeypatch.setattr(sys, "times_imported", 0, raising=False)
+    monkeypatch.syspath_prepend(packages)
+    for folder in (".", "models"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "m.py").write_text("import imported_once\n\ndef model(node): ...\n")
+        load_object("m.py:model", tmp_path / folder)
+    assert sys.times_imported == 1
+    monkeypatch.delitem(sys.modules, "imported_once")
 
 
 def test_models_of_two_folders_have_neighbours_of_their_own(tmp_path):
