@@ -9,8 +9,6 @@ beats.
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -18,9 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from simcore.errors import ResultsError, ScenarioError, UsageError
+from simcore.errors import ScenarioError, UsageError
+from simcore.experiments import record
 from simcore.experiments.figures import ALL, SHARE, Metric, aligned, at
-from simcore.experiments.statistics import CONFIDENCE, Estimate, estimates, student_t
+from simcore.experiments.statistics import Estimate, estimates, student_t
 from simcore.experiments.trials import Job, Trial, plan
 from simcore.results import show
 from simcore.results.inferences import PLACES, pareto
@@ -206,25 +205,13 @@ def write(
         ResultsError: the directory cannot be written.
     """
     document = {
-        "format": 1,
-        "scenario": scenario,
-        "base_seed": base,
-        "confidence": CONFIDENCE,
         "policies": [_policy(each, out) for each in placed],
         "left_out": [{"policy": each.policy, "why": each.why} for each in left],
     }
-    try:
-        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-        (out / "placement.json").write_text(text + "\n", encoding="utf-8")
-        with (out / "placement.csv").open("w", encoding="utf-8", newline="") as file:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(("policy", "seed", "run", "front", *_COLUMNS))
-            for each in placed:
-                for trial in each.trials:
-                    if not trial.failed:
-                        rows.writerow(_row(each, trial, out))
-    except OSError as error:
-        raise ResultsError(f"cannot write to {out}: {error.strerror}") from error
+    columns = ("policy", "seed", "run", "front", *_COLUMNS)
+    completed = [(each, t) for each in placed for t in each.trials if not t.failed]
+    rows = [_row(each, trial, out) for each, trial in completed]
+    record.leave(out, "placement", scenario, base, document, [columns, *rows])
 
 
 _COLUMNS: Mapping[str, tuple[str, str]] = {

@@ -1,11 +1,11 @@
-"""What an experiment leaves behind: `trials.csv` (tidy) and `trials.json` (everything)."""
+"""What an experiment leaves behind: a CSV file (tidy) and a JSON file (everything)."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def write(
     trials: Sequence[Trial],
     summary: Mapping[Metric, Estimate],
 ) -> None:
-    """Write both files; paths in them are relative to `out`, which can so be moved.
+    """Write `trials.csv` and `trials.json`.
 
     Args:
         out: the experiment's directory.
@@ -80,23 +80,44 @@ def write(
         ResultsError: the directory cannot be written.
     """
     document = {
-        "format": 1,
-        "scenario": scenario,
-        "base_seed": base,
         "wanted": wanted,
-        "confidence": CONFIDENCE,
         "summary": [_estimate(metric, found) for metric, found in summary.items()],
         "trials": [_trial(trial, out) for trial in trials],
     }
+    rows = [
+        (trial.job.number, trial.job.seed, metric.name, metric.of, metric.unit, repr(value))
+        for trial in trials
+        for metric, value in trial.metrics.items()
+    ]
+    leave(out, "trials", scenario, base, document, [COLUMNS, *rows])
+
+
+def leave(
+    out: Path,
+    name: str,
+    scenario: str,
+    base: int,
+    document: Mapping[str, Any],
+    rows: Iterable[Sequence[object]],
+) -> None:
+    """Write NAME.json and NAME.csv; paths in them are relative to `out`, which can so be moved.
+
+    Args:
+        out: the experiment's directory.
+        name: of the experiment's kind.
+        scenario: name of the scenario.
+        base: first seed.
+        document: what the JSON file says beside these.
+        rows: of the CSV file, the names of its columns first.
+
+    Raises:
+        ResultsError: the directory cannot be written.
+    """
+    head = {"format": 1, "scenario": scenario, "base_seed": base, "confidence": CONFIDENCE}
     try:
-        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-        (out / "trials.json").write_text(text + "\n", encoding="utf-8")
-        with (out / "trials.csv").open("w", encoding="utf-8", newline="") as file:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(COLUMNS)
-            for trial in trials:
-                for metric, value in trial.metrics.items():
-                    head = (trial.job.number, trial.job.seed)
-                    rows.writerow((*head, metric.name, metric.of, metric.unit, repr(value)))
+        text = json.dumps({**head, **document}, indent=2, ensure_ascii=False, allow_nan=False)
+        (out / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+        with (out / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
     except OSError as error:
         raise ResultsError(f"cannot write to {out}: {error.strerror}") from error

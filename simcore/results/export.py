@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from simcore.errors import MissingDependency, ResultsError
+from simcore.errors import MissingDependency
 from simcore.results.columns import TABLES, Table
 from simcore.results.store import Run, snapshot
 from simcore.results.tables import has_rows
+from simcore.results.writing import writing
 
 FORMATS = ("csv", "parquet")
 _CHUNK = 50_000
@@ -39,7 +40,7 @@ def export(run: Run, directory: Path, form: str = "csv") -> list[tuple[Path, int
     if form == "parquet":
         _pyarrow()
     written: list[tuple[Path, int]] = []
-    try:
+    with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
         with snapshot(run.connection):
             tables = [t for t in TABLES if t.of is None or has_rows(run.connection, t.of)]
@@ -47,11 +48,6 @@ def export(run: Run, directory: Path, form: str = "csv") -> list[tuple[Path, int
                 path = directory / f"{table.name}.{form}"
                 written.append((path, write(run, table, path)))
         _write_dictionary(directory / "columns.csv", tables)
-    except OSError as error:
-        raise ResultsError(
-            f"{error.filename or directory} cannot be written ({error.strerror or error}); "
-            "choose another place with --out"
-        ) from error
     return written
 
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from simcore.errors import MissingDependency, ResultsError
+from simcore.errors import MissingDependency
 from simcore.expect import Outcome
 from simcore.results import drawing
 from simcore.results.drawing import Chart
+from simcore.results.writing import writing
 
 Cells = Sequence[str]
 Facts = Sequence[tuple[str, str]]
@@ -79,12 +80,8 @@ def write(content: Content, path: Path) -> None:
         ResultsError: the file cannot be written.
     """
     page = render(content)
-    try:
+    with writing(path):
         path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise ResultsError(
-            f"{path} cannot be written ({error.strerror}); choose another place with --out"
-        ) from error
 
 
 def render(content: Content) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from simcore.errors import ResultsError
 from simcore.results import report_inferences, report_runs, show, variants
 from simcore.results.drawing import Chart, document
 from simcore.results.figures import of_messages
@@ -22,6 +21,7 @@ from simcore.results.metrics import Metrics
 from simcore.results.node_timeline import moments
 from simcore.results.store import Run
 from simcore.results.variants import Compared, Variant
+from simcore.results.writing import writing
 
 CAPTIONS, LATEX = "captions.txt", "captions.tex"
 _LONGEST = 60
@@ -93,7 +93,7 @@ def write(
         ResultsError: a file cannot be written.
     """
     written = []
-    try:
+    with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
         for chart, caption in charts:
             for form in forms:
@@ -106,11 +106,6 @@ def write(
             path = directory / name
             path.write_text("\n".join(parts), encoding="utf-8")
             written.append(path)
-    except OSError as error:
-        raise ResultsError(
-            f"{error.filename or directory} cannot be written ({error.strerror or error}); "
-            "choose another place with --out"
-        ) from error
     return written
 
 

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from simcore.errors import ResultsError, UsageError
+from simcore.errors import UsageError
 from simcore.results.store import Run, snapshot
 from simcore.results.tables import has_rows
+from simcore.results.writing import writing
 
 VIRTUAL, WALL = 1, 2
 """Numbers of the two processes."""
@@ -100,16 +101,11 @@ def write_timeline(run: Run, path: Path) -> Written:
             f"{run.path} has no timeline: everything in it ran inside simcore, and a timeline "
             "shows the exchanges with participants outside"
         )
-    try:
-        with path.open("w", encoding="ascii") as file, snapshot(run.connection):
-            timeline = _Timeline(run.connection)
-            file.write(_head(run.manifest))
-            file.writelines(_separated(timeline.events()))
-            file.write("\n]}\n")
-    except OSError as error:
-        raise ResultsError(
-            f"{path} cannot be written ({error.strerror}); choose another place with --out"
-        ) from error
+    with writing(path), path.open("w", encoding="ascii") as file, snapshot(run.connection):
+        timeline = _Timeline(run.connection)
+        file.write(_head(run.manifest))
+        file.writelines(_separated(timeline.events()))
+        file.write("\n]}\n")
     return Written(timeline.exchanges, len(timeline.participants))
 
 
