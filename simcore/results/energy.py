@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from simcore.results.tables import has_rows
 
@@ -19,9 +20,27 @@ PARTS = ("idle", "active", "tx", "rx")
 """Parts that are no states of a node's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What a node's energy is made of.
+class EnergyRow(NamedTuple):
+    """What a node drew for one purpose in one of its lives: a row of the table `energy`.
+
+    Attributes:
+        node: its place in the scenario.
+        part: idle, active, tx, rx, or a state of the node's own.
+        ns: how long; the radio works beside the processor.
+        bytes: with overhead.
+    """
+
+    node: int
+    life: int
+    part: str
+    joule: float
+    ns: int
+    bytes: int
+    instructions: int
+
+
+class Costs(NamedTuple):
+    """What a node's energy is made of: a row of the table `meter`, behind the node's place.
 
     Attributes:
         idle: W.

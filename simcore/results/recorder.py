@@ -29,6 +29,7 @@ from simcore.results.tables import INDEXES, create_tables
 if TYPE_CHECKING:
     from simcore.network import LinkMetrics
     from simcore.node import Node
+    from simcore.results.energy import Costs, EnergyRow
     from simcore.scenario.model import NodeSpec
 
 BUFFER = 1024
@@ -67,42 +68,6 @@ class Life(NamedTuple):
     """Executed by the processor that it emulates."""
     state: str | None = None
     """What that processor did at last."""
-
-
-class EnergyRow(NamedTuple):
-    """What a node drew for one purpose in one of its lives."""
-
-    node: int
-    """Its place in the scenario."""
-    life: int
-    part: str
-    """idle, active, tx, rx, or a state of the node's own."""
-    joule: float
-    ns: int
-    """How long; the radio works beside the processor."""
-    bytes: int
-    instructions: int
-
-
-class MeterRow(NamedTuple):
-    """What a node's energy is made of."""
-
-    node: int
-    """Its place in the scenario."""
-    idle: float
-    """W."""
-    active: float
-    """W."""
-    instruction: float | None
-    """J; None where they are not counted."""
-    tx: float
-    """J for each byte."""
-    rx: float
-    """J for each byte."""
-    overhead: int
-    """Bytes of each message beside its own size."""
-    battery: float | None
-    """J; None without one."""
 
 
 class Recorder:
@@ -254,9 +219,10 @@ class Recorder:
         self._kinds[life.name] = life.kind
         self._lives.append(life)
 
-    def meters(self, rows: Iterable[MeterRow]) -> None:
-        """Record what nodes' energy is made of."""
-        self._write([("INSERT INTO meter VALUES (?,?,?,?,?,?,?,?)", list(rows))])
+    def meters(self, costs: Mapping[int, Costs]) -> None:
+        """Record what nodes' energy is made of, by their places in the scenario."""
+        rows = [(node, *of_node) for node, of_node in costs.items()]
+        self._write([("INSERT INTO meter VALUES (?,?,?,?,?,?,?,?)", rows)])
 
     def energy(self, rows: Iterable[EnergyRow]) -> None:
         """Record what nodes drew; written with what comes next."""

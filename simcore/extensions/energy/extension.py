@@ -81,7 +81,8 @@ class Energy:
                     batteries.append(meter.battery)
         check_all(federation, batteries)
         federation.kept[self.name] = meters
-        federation.recorder.meters(meter.row() for meter in meters if meter is not None)
+        costs = {order: meter.costs() for order, meter in enumerate(meters) if meter is not None}
+        federation.recorder.meters(costs)
         _follow(federation, meters)
 
     def doctor(self) -> tuple[bool, str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from simcore.errors import ModelError
 from simcore.network import Path
-from simcore.results.recorder import EnergyRow, MeterRow
+from simcore.results.energy import Costs, EnergyRow
 
 from .profile import Profile
 
@@ -242,14 +242,13 @@ class Meter:
             joule = self.joule(energy)
             yield EnergyRow(node.order, node.lives, name, joule, time, size, instructions)
 
-    def row(self) -> MeterRow:
+    def costs(self) -> Costs:
         """What its energy is made of."""
         profile = self.profile
         powers, radio, instruction = profile.powers, profile.radio, profile.instruction
         if instruction is None and profile.instruction_time is not None:
             instruction = powers["active"] * profile.instruction_time
-        return MeterRow(
-            self.node.order,
+        return Costs(
             self.joule(powers["idle"] * 10**9),
             self.joule(powers["active"] * 10**9),
             None if instruction is None else self.joule(instruction),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from random_worlds import worlds
 from worlds import play
 
-from simcore.results.recorder import EnergyRow
+from simcore.results.energy import EnergyRow
 
 ENTRY = {
     "idle": "3mW",
