@@ -22,7 +22,12 @@ Said = tuple[str, str, str, int | None, str | None]
 
 IMAGES = unseen()[0][:PICTURES]
 OWN = [models.Tiny().classify(image) for image in IMAGES]
-BOOT: Said = ("gateway", "boot", freeze({"firmware": "reader", "version": 1}), None, None)
+
+
+def boot(at: int = 0) -> Said:
+    """What it says while it has no rule, when its clock shows `at` (us)."""
+    payload = freeze({"firmware": "reader", "version": 1, "at": at})
+    return "gateway", "boot", payload, None, None
 
 
 class Twin:
@@ -36,7 +41,7 @@ class Twin:
     """
 
     def __init__(self, asked: Callable[[int, int], None] = lambda n, now: None) -> None:
-        self.said: list[Said] = [BOOT]
+        self.said: list[Said] = [boot()]
         self.shown: list[int] = []
         self.next = self._period = 10**9
         self.keeper: Keeper | None = None
@@ -46,10 +51,11 @@ class Twin:
 
     def wake(self, now: int | None = None) -> None:
         """What is due is done: in time, or at `now` (ns)."""
+        now = self.next if now is None else now
         if self.keeper is None:
-            self.said.append(BOOT)
+            self.said.append(boot(now // US))
         else:
-            self._sample(self.keeper, self.next if now is None else now)
+            self._sample(self.keeper, now)
         self.next += self._period
 
     def _sample(self, keeper: Keeper, now: int) -> None:

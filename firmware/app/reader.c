@@ -56,6 +56,14 @@ static void padded(uint32_t number, uint32_t unit) {
     for (; unit > 0; unit /= 10) line_number(&line, number / unit % 10);
 }
 
+/* A time (us), which may have more than 32 bits. */
+static void clock_field(uint64_t at) {
+    if (at >= 1000000) {
+        field(",\"at\":", (uint32_t)(at / 1000000));
+        padded((uint32_t)(at % 1000000), 100000);
+    } else field(",\"at\":", (uint32_t)at);
+}
+
 static void shows(uint32_t label) {
     line_clear(&line);
     field("shows ", label);
@@ -73,9 +81,12 @@ static void refuse(const char *bytes, size_t count) {
     line_send(&line, UART);
 }
 
+/* With what the clock shows, so that who is told can tell this life from the one before. */
 static void boot(void) {
     head("boot");
-    line_text(&line, ",\"payload\":{\"firmware\":\"reader\",\"version\":1}}");
+    line_text(&line, ",\"payload\":{\"firmware\":\"reader\",\"version\":1");
+    clock_field(microseconds());
+    line_text(&line, "}}");
     line_send(&line, UART);
 }
 
@@ -95,10 +106,7 @@ static void take_picture(void) {
     field(",\"size\":", verdict.asks ? 8 + DIGIT_PIXELS + (computes ? 4 : 0) : 16);
     field(",\"payload\":{\"n\":", reader.taken);
     field(",\"index\":", reader.index);
-    if (at >= 1000000) {
-        field(",\"at\":", (uint32_t)(at / 1000000));
-        padded((uint32_t)(at % 1000000), 100000);
-    } else field(",\"at\":", (uint32_t)at);
+    clock_field(at);
     line_text(&line, ",\"why\":\"");
     line_text(&line, verdict.why);
     line_text(&line, "\"");

@@ -84,7 +84,7 @@ def run(out: Path, device: str, *overrides: str) -> dict[tuple[str, str, str], l
             payload = json.loads(text)
             if isinstance(payload, dict) and payload.get("n", 0) > COMPARED:
                 continue
-            if kind in ("reading", "image"):
+            if kind in ("boot", "reading", "image"):
                 del payload["at"]
             if kind == "result":
                 del payload["why"]  # it may name times

@@ -89,7 +89,7 @@ class Dispatcher:
         self._waiting = dict.fromkeys(self._nodes, 0)
         self._trips: dict[str, int | None] = {DEVICE: None, EDGE: None, CLOUD: None}
         self._devices = OverMqtt(ctx, value["mqtt"]["topic"]) if "mqtt" in value else Direct()
-        self._handlers: Mapping[str, Callable[[Context, str, Any], bool]] = {
+        self._handlers: Mapping[str, Callable[[Context, str, int, Any], bool]] = {
             "boot": self._boot,
             "image": self._image,
             "reading": self._reading,
@@ -106,19 +106,20 @@ class Dispatcher:
                 return
             device, kind, payload = self._devices.read(msg)
             handler = self._handlers.get(kind)
-            understood = handler is not None and handler(ctx, device, payload)
+            understood = handler is not None and handler(ctx, device, msg.sent, payload)
         if not understood:
             ctx.record("unexpected", msg.kind)
 
     # -- what devices send
 
-    def _boot(self, ctx: Context, device: str, payload: Any) -> bool:
+    def _boot(self, ctx: Context, device: str, sent: int, payload: Any) -> bool:
         """A device has no rule: it has just started, or has not been heard."""
-        client = self._client(device)
-        if client.at_work:  # it was, and has started again
-            client.restart(ctx.now)
-            for image in client.forget_all():
-                self._waiting[image.asking] -= 1
+        at = payload.get("at", 0) if isinstance(payload, dict) else 0
+        if type(at) is not int or at < 0:
+            return False
+        client = self._clients.setdefault(device, Client())
+        for image in client.began(sent - at * 1000):
+            self._waiting[image.asking] -= 1
         client.rule = self._rule_of(ctx, device, client.rule)
         # Devices that start together are not to take the same pictures, nor at the same time.
         share = crc32(device.encode())
@@ -128,18 +129,19 @@ class Dispatcher:
         self._devices.send(ctx, device, "setup", text, len(text))
         return True
 
-    def _reading(self, ctx: Context, device: str, payload: Any) -> bool:
+    def _reading(self, ctx: Context, device: str, sent: int, payload: Any) -> bool:
         """A device has kept its own answer."""
-        self._client(device).at_work = True
         return True
 
-    def _image(self, ctx: Context, device: str, payload: Any) -> bool:
+    def _image(self, ctx: Context, device: str, sent: int, payload: Any) -> bool:
         """A device asks."""
         image = Image.read(payload)
         if image is None:
             return False
-        client = self._client(device)
-        client.at_work = True
+        client = self._clients.get(device)
+        if client is None:  # its setup came from a life of the dispatcher that is over
+            client = self._clients[device] = Client()
+            client.began(sent - image.at * 1000)
         if client.images:
             for overdue in client.overdue(ctx.now - PATIENCE):
                 self._waiting[overdue.asking] -= 1
@@ -149,20 +151,18 @@ class Dispatcher:
                 return True  # a copy
             del client.images[image.n]  # of a life of the device that is over
             self._waiting[known.asking] -= 1
-        image.taken = min(client.started + image.at * 1000, ctx.now)
+        image.taken = min(client.started + image.at * 1000, sent)
         self._decide(ctx, device, client, image)
         return True
 
-    def _shown(self, ctx: Context, device: str, payload: Any) -> bool:
+    def _shown(self, ctx: Context, device: str, sent: int, payload: Any) -> bool:
         """A device has acted on a result."""
         if not isinstance(payload, dict):
             return False
-        client = self._client(device)
-        n = payload.get("n")
-        told = client.results.pop(n, None) if type(n) is int else None
-        if told is not None:
-            sent, client.rule = told
-            time = ctx.now - sent
+        client, n = self._clients.get(device), payload.get("n")
+        if client is not None and type(n) is int and n in client.results:
+            since, client.rule = client.results.pop(n)
+            time = ctx.now - since
             client.trip = time if client.trip is None else smoothed(client.trip, time)
             self._tell(ctx, device, DEVICE, time)
         return True
@@ -284,12 +284,6 @@ class Dispatcher:
             except Exception as error:
                 what = f"{type(error).__name__}: {error}"
                 raise self._error(ctx, f"raised {what}, told of a round trip") from error
-
-    def _client(self, device: str) -> Client:
-        found = self._clients.get(device)
-        if found is None:
-            found = self._clients[device] = Client()
-        return found
 
     # -- policies that go wrong
 

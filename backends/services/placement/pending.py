@@ -8,6 +8,8 @@ from typing import Any
 from simcore.extensions.placement.policy import CLOUD, DEVICE, EDGE, Answer
 from simcore.extensions.placement.rules import MOST, OUTSTANDING
 
+SAME = 100_000_000
+"""Time (ns) by which the clock of one life may seem to begin later: what `boot` takes to leave."""
 _ABOVE = {None: 0, DEVICE: 1, EDGE: 2, CLOUD: 3}
 
 
@@ -85,29 +87,34 @@ class Client:
 
     Attributes:
         rule: what it keeps to, as far as is known: what it was set up with, or has acknowledged.
-        started: when its clock began, virtual ns.
-        at_work: whether it has sent anything since it was set up.
+        started: when its clock began, virtual ns; 0, with the run, until it says otherwise.
         trip: smoothed time from a result to its acknowledgement, ns; None until one came.
         results: those that it has not acknowledged, by n: when they were sent (ns), and the rule
             that it keeps to since.
         images: those that some place was asked about, in the order in which that was.
     """
 
-    __slots__ = ("at_work", "images", "results", "rule", "started", "trip")
+    __slots__ = ("images", "results", "rule", "started", "trip")
 
     def __init__(self) -> None:
         self.rule = ""
         self.started = 0
-        self.at_work = False
         self.trip: int | None = None
         self.results: dict[int, tuple[int, str]] = {}
         self.images: dict[int, Image] = {}
 
-    def restart(self, now: int) -> None:
-        """It has started again; its clock began when its first message was sent, before `now`."""
-        self.started = now
-        self.at_work = False
+    def began(self, latest: int) -> list[Image]:
+        """Its clock began at `latest` (ns), or somewhat before; the images of a life that is over.
+
+        A message leaves, and tells of the clock, after that was read, so that each life seems to
+        begin late, and not always by the same time. What is later by more is another life.
+        """
+        if latest <= self.started + SAME:
+            return []
+        self.started = latest
         self.results.clear()
+        images, self.images = list(self.images.values()), {}
+        return images
 
     def tell(self, n: int, now: int, rule: str) -> None:
         """A result is sent at `now` (ns), with a rule unless that is the device's already."""
@@ -124,8 +131,3 @@ class Client:
                 return
             del images[n]
             yield first
-
-    def forget_all(self) -> list[Image]:
-        """Forget all images."""
-        images, self.images = list(self.images.values()), {}
-        return images

@@ -108,7 +108,7 @@ class Device:
     def _boot(self) -> None:
         if self._keeper is None:
             node = self._node
-            node.send(self._to, "boot", BOOT)
+            node.send(self._to, "boot", {**BOOT, "at": self._clock()})
             node.at(node.now + AGAIN, self._boot)
 
     def _clock(self) -> int:

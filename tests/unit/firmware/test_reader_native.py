@@ -17,7 +17,7 @@ from devices import Device, device
 from firmware_builds import native
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reader_twin import BOOT, OWN, Said, Twin
+from reader_twin import OWN, Said, Twin, boot
 
 from simcore.extensions.placement.rules import Setup, read_setup
 from simcore.payload import freeze, refreeze, thaw
@@ -109,10 +109,11 @@ def test_it_says_boot_until_it_is_set_up(program: Path, tmp_path: Path) -> None:
     with driven(program, tmp_path) as both:
         both.send(2500 * MS, "setup", "rule local; next 37; period 100")
         both.run(3000 * MS)
-        line = '{"dst":"gateway","kind":"boot","payload":{"firmware":"reader","version":1}}\n'
-        took = len(line) * BYTE
-        assert [each.at for each in both.outputs[:3]] == [k * 1000 * MS + took for k in range(3)]
-        assert both.twin.said[:3] == [BOOT] * 3
+        line = '{"dst":"gateway","kind":"boot","payload":{"firmware":"reader","version":1,"at":%d}}'
+        lines = [f"{line}\n" % at for at in (0, 1_000_000, 2_000_000)]
+        took = [k * 1000 * MS + len(line) * BYTE for k, line in enumerate(lines)]
+        assert [each.at for each in both.outputs[:3]] == took
+        assert both.twin.said[:3] == [boot(0), boot(1_000_000), boot(2_000_000)]
         [first, *_] = both.twin.said[3:]
         assert thaw(first[2]) == {
             "n": 1, "index": 37, "at": 2_600_094, "label": OWN[37][0],

@@ -12,6 +12,7 @@ from worlds import both, play, world
 
 from simcore import ModelError, UsageError
 from simcore.extensions import placement
+from simcore.payload import thaw
 
 IMAGES = [bytes([i]) for i in range(5)]
 
@@ -57,7 +58,7 @@ def setting_up(text: str, answer: Any = None) -> Any:
 def test_it_boots_samples_and_keeps_what_it_is_sure_of():
     told = run(setting_up("rule confidence 700; next 6; period 1000"), cost="5ms")
     assert heard(told) == [
-        (0, "boot", '{"firmware":"reader","version":1}', 33),
+        (0, "boot", '{"at":0,"firmware":"reader","version":1}', 40),
         (1025, "image", '{"at":1020000,"confidence":0.6,"image":{"$b64":"AQ=="},"index":1,'
          '"label":1,"n":1,"why":"unsure"}', 76),
         (2025, "reading", '{"at":2020000,"confidence":0.7,"index":2,"label":2,"n":2,"why":"sure"}', 16),
@@ -79,7 +80,7 @@ def test_it_acts_on_results_and_says_so():
 
     told = run(setting_up("rule remote; period 500", answer), lasts="2s")
     assert [(ms, kind, size) for ms, kind, _, size in heard(told)] == [
-        (0, "boot", 33),
+        (0, "boot", 40),
         (520, "image", 72),
         (540, "shown", 8),
         (1020, "image", 72),
@@ -107,6 +108,9 @@ def test_it_asks_for_a_rule_until_it_has_one_and_takes_no_second():
     told = run(desk)
     assert [(ms, kind) for ms, kind, _, _ in heard(told)] == [
         (0, "boot"), (1000, "boot"), (2000, "boot"), (3120, "reading"), (4120, "reading"),
+    ]  # fmt: skip
+    assert [thaw(text)["at"] for _, kind, text, _ in heard(told) if kind == "boot"] == [
+        0, 1_000_000, 2_000_000,
     ]  # fmt: skip
     assert '"index":3' in heard(told)[3][2]
 
@@ -148,6 +152,7 @@ def test_a_device_that_crashes_starts_anew():
     assert [(ms, kind) for ms, kind, _, _ in heard(told)] == [
         (0, "boot"), (1522, "boot"), (2547, "reading"), (3547, "reading"),
     ]  # fmt: skip
+    assert '"at":0' in heard(told)[1][2]  # the clock of the new life
     assert '"at":1020000' in heard(told)[2][2]
     assert '"n":1' in heard(told)[2][2]
 

@@ -22,7 +22,8 @@ class Came(NamedTuple):
     payload: Any
     id: str = "x/1"
     size: int = 1
-    sent: int = 0
+    sent: int | None = None
+    """When, ns; None: it takes no time to come."""
 
 
 class Desk:
@@ -41,18 +42,24 @@ class Desk:
 
     def advance(self, *came: Came, at: int | None = None) -> list[tuple[Any, ...]]:
         self.now = self.now + MS if at is None else at
-        done = self.host.advance(self.now, came)
+        arrived = [each._replace(sent=self.now) if each.sent is None else each for each in came]
+        done = self.host.advance(self.now, arrived)
         self.unexpected += [measure.value for measure in done.measures]
         return [(o.destination, o.kind, thaw(o.payload), o.size) for o in done.outputs]
 
-    def boot(self, device: str = "m-0", at: int | None = None) -> list[tuple[Any, ...]]:
-        return self.advance(Came(device, "boot", {"firmware": "reader", "version": 1}), at=at)
+    def boot(
+        self, device: str = "m-0", clock: int | None = 0, sent: int | None = None, at: Any = None
+    ) -> list[tuple[Any, ...]]:
+        payload = {"firmware": "reader", "version": 1}
+        payload |= {} if clock is None else {"at": clock}
+        return self.advance(Came(device, "boot", payload, sent=sent), at=at)
 
     def image(self, n: int = 1, confidence: float | None = None, **keys: Any) -> Any:
         own = {} if confidence is None else {"label": 3, "confidence": confidence}
         payload = {"n": n, "index": 5, "at": 0, "why": "rule", "image": PIXELS} | own | keys
         device, at = payload.pop("device", "m-0"), payload.pop("now", None)
-        return self.advance(Came(device, "image", payload), at=at)
+        sent = payload.pop("sent", None)
+        return self.advance(Came(device, "image", payload, sent=sent), at=at)
 
     def answer(self, place: str, confidence: Any = 0.9, **keys: Any) -> Any:
         payload = {"n": 1, "index": 5, "device": "m-0", "label": 8, "confidence": confidence}
@@ -114,11 +121,76 @@ def test_a_device_that_starts_again_is_forgotten_first():
     desk = Desk(policy="latency", deadline="150ms")
     desk.boot()
     desk.image(now=100 * MS, at=90_000, confidence=0.5)
-    desk.boot(at=500 * MS)
+    desk.boot(at=510 * MS, sent=500 * MS)
     assert desk.answer("c") == []
     assert desk.unexpected == ["answer"]
     (sent,) = desk.image(now=700 * MS, at=190_000, confidence=0.5)
     assert sent[2]["why"] == "in time, 0 ms <= 140 ms"  # its clock began at 500 ms
+
+
+SECOND = 1000 * MS
+
+
+def age(tmp_path: Path, *boots: tuple[int, int | None], at: int, sent: int) -> int:
+    """What a policy hears of how old an image is; boots: when they leave, and their clock (us)."""
+    desk = desk_of(tmp_path, "Decision('edge', str(ask.elapsed))")
+    for left, clock in boots:
+        desk.boot("m-1", at=left + 10 * MS, sent=left, clock=clock)
+    (image,) = desk.image(at=at, sent=sent, now=sent + 10 * MS, device="m-1")
+    return int(image[2]["why"])
+
+
+@pytest.mark.parametrize("first", [(), ((0, 0),), ((7 * MS, 0), (1008 * MS, 1_000_000))])
+@pytest.mark.parametrize("late", [0, 7 * MS, 90 * MS])
+def test_how_old_an_image_is_of_a_device_that_has_started_with_the_run(tmp_path, first, late):
+    """However late its boots leave, and if the first of them are lost."""
+    boots = (*first, (2 * SECOND + late, 2_000_000))
+    assert age(tmp_path, *boots, at=2_500_000, sent=2560 * MS) == 70 * MS
+
+
+@pytest.mark.parametrize(
+    ("boots", "started"),
+    [
+        (((0, 0), (300 * MS, 0)), 300),  # between its setup and its first image
+        (((0, 0), (300 * MS, 0), (1300 * MS, 1_000_000)), 300),
+        (((0, 0), (1300 * MS, 1_000_000)), 300),  # its first boot was lost
+        (((0, 0), (300 * MS, 0), (700 * MS, 0)), 700),
+        (((0, 0), (3600 * SECOND, 0)), 3_600_000),
+        (((3600 * SECOND, 0),), 3_600_000),  # nothing of it has come before
+        (((3605 * SECOND, 5_000_000),), 3_600_000),
+        (((0, None), (300 * MS, None)), 300),  # what does not tell its clock has just started
+    ],
+)
+def test_how_old_an_image_is_of_a_device_that_has_started_again(tmp_path, boots, started):
+    sent = started * MS + 2560 * MS
+    assert age(tmp_path, *boots, at=2_500_000, sent=sent) == 70 * MS
+
+
+def test_no_image_is_taken_after_it_was_sent(tmp_path):
+    """A boot that was long on its way makes its clock begin too late."""
+    assert age(tmp_path, (5 * SECOND, 0), at=2_000_000, sent=6 * SECOND) == 10 * MS
+
+
+@pytest.mark.parametrize(("sent", "elapsed"), [(20_020, 30), (25_000, 10)])
+def test_a_dispatcher_that_has_heard_no_boot_goes_by_the_image(tmp_path, sent, elapsed):
+    desk = desk_of(tmp_path, "Decision('edge', str(ask.elapsed))")
+    (image,) = desk.image(at=20_000_000, sent=sent * MS, now=(sent + 10) * MS, device="m-9")
+    assert int(image[2]["why"]) == elapsed * MS
+
+
+def test_a_boot_that_was_overtaken_makes_nothing_forgotten():
+    desk = Desk()
+    desk.image()
+    assert desk.boot(sent=0)[0][1] == "setup"
+    assert desk.answer("e") == [result(0.9, "edge", "sure 0.9 >= 0.8")]
+
+
+@pytest.mark.parametrize("at", [-1, 0.5, "0", None, True])
+def test_a_boot_whose_clock_makes_no_sense_is_counted(at):
+    desk = Desk()
+    assert desk.advance(Came("m-0", "boot", {"firmware": "reader", "at": at})) == []
+    assert desk.unexpected == ["boot"]
+    assert desk.advance(Came("m-0", "boot", None)) != []  # it does not have to tell
 
 
 @pytest.mark.parametrize(
