@@ -82,7 +82,10 @@ def test_a_compiler_that_is_gone_has_left_what_it_built(
     recipe = replace(
         recipe,
         prebuilt=None,
-        command=lambda cc, target: [cc, *map(str, (recipe.sources[0], target / "product", "n"))],
+        command=lambda cc, target: [
+            cc,
+            *map(str, (recipe.sources[0], target / "product", target / "n")),
+        ],
     )
     first = built(recipe)
     monkeypatch.setenv("CC", "no-such-compiler")
