@@ -213,7 +213,7 @@ def _too_new(directory: Path, version: int) -> UsageError:
 def _no_run(path: Path) -> UsageError:
     if not path.exists():
         near = difflib.get_close_matches(path.name, _runs_in(path.parent), n=1)
-        hint = f"; did you mean {path.parent / near[0]} ?" if near else _example(path.parent)
+        hint = f"; did you mean {path.parent / near[0]} ?" if near else _example(path.parent, "there")
         return UsageError(f"{path} does not exist{hint}")
     if path.is_file():
         if (path.parent / MANIFEST).is_file():
@@ -224,10 +224,10 @@ def _no_run(path: Path) -> UsageError:
     return UsageError(f"{path} is no run directory (it has no {MANIFEST}){_example(path)}")
 
 
-def _example(directory: Path) -> str:
+def _example(directory: Path, where: str = "in it") -> str:
     runs = _runs_in(directory)
     if runs:
-        return f"; runs in it: {len(runs)}, for example {directory / runs[-1]}"
+        return f"; runs {where}: {len(runs)}, for example {directory / runs[-1]}"
     return "; give the directory that `python -m simcore run` printed at its end"
 
 

@@ -195,6 +195,7 @@ def test_no_run_directory_names_a_way_out(make_run, tmp_path):
     run = make_run("first")
     cases = {
         tmp_path / "frist": f"did you mean {run}",
+        tmp_path / "xyz": f"xyz does not exist; runs there: 1, for example {run}",
         tmp_path: f"runs in it: 1, for example {run}",
         run / "run.sqlite": f"give its run directory, {run}",
         tmp_path / "nowhere" / "run": "does not exist; give the directory that",
