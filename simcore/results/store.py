@@ -212,8 +212,9 @@ def _too_new(directory: Path, version: int) -> UsageError:
 
 def _no_run(path: Path) -> UsageError:
     if not path.exists():
-        near = difflib.get_close_matches(path.name, _runs_in(path.parent), n=1)
-        hint = f"; did you mean {path.parent / near[0]} ?" if near else _example(path.parent, "there")
+        folder = path.parent
+        near = difflib.get_close_matches(path.name, _runs_in(folder), n=1)
+        hint = f"; did you mean {folder / near[0]} ?" if near else _example(folder, "there")
         return UsageError(f"{path} does not exist{hint}")
     if path.is_file():
         if (path.parent / MANIFEST).is_file():
