@@ -53,6 +53,7 @@ ROLES = {
 }
 """What a block of each language may be for."""
 
+MODELS = "def meter(node):\n    yield\n\n\ndef truth(index):\n    return 0\n"
 BASE = """
 simcore: 1
 duration: 60s
@@ -69,6 +70,14 @@ network:
     - {between: [gateway, broker], delay: 1ms}
 """
 """What a part of a scenario is put into before it is checked."""
+INFERRING = """
+nodes:
+  dispatcher: {tier: edge, service: placement}
+placement:
+  {policy: device, devices: meter, dispatcher: dispatcher, deadline: 1s, truth: models.py:truth}
+energy: {meter: {idle: 1mW}}
+"""
+"""What it is put into as well if it expects something of inferences, and has none."""
 
 _FENCE = re.compile(r"^(\s*)(```+|~~~+)\s*([A-Za-z]*)\s*$")
 _COMMENT = re.compile(
@@ -241,7 +250,7 @@ class Reader:
         for name in ("scenarios", "firmware", "scripts"):
             shutil.copytree(ROOT / name, folder / name, ignore=made)
         for name in ("models.py", "my_models.py"):  # parts of scenarios and the reference name them
-            (folder / name).write_text("def meter(node):\n    yield\n", encoding="utf-8")
+            (folder / name).write_text(MODELS, encoding="utf-8")
         self._bin = folder / ".bin"
         self._bin.mkdir()
         python = self._bin / "python"
@@ -358,7 +367,7 @@ class Reader:
         try:
             scenario = yaml.safe_load(block.text)
             whole = isinstance(scenario, dict) and "simcore" in scenario
-            merged = scenario if whole else _merge(yaml.safe_load(BASE), scenario)
+            merged = scenario if whole else _merge(_around(scenario), scenario)
             text = block.text if whole else yaml.safe_dump(merged, sort_keys=False)
             base = (self.folder / block.file).parent if block.file else self.folder
             simcore.loads(text, name=block.place, base=base)
@@ -380,6 +389,15 @@ class Reader:
         except Exception as error:  # noqa: BLE001 - as above
             problem = f"{type(error).__name__}: {error}"
         self._step(block, "TOML block", [], problem)
+
+
+def _around(part: Any) -> Any:
+    """What a part of a scenario is put into."""
+    around = yaml.safe_load(BASE)
+    expected = part.get("expect", "") if isinstance(part, dict) else ""
+    if "inference" in str(expected) and "placement" not in part:
+        around = _merge(around, yaml.safe_load(INFERRING))
+    return around
 
 
 def _merge(base: Any, part: Any) -> Any:
