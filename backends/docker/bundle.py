@@ -28,12 +28,18 @@ import simcore
 from simcore.cli.main import report_error
 from simcore.errors import SimcoreError, UsageError
 from simcore.plugins import Plugins
+from simcore.scenario.model import Scenario
 
+from ..mqtt.options import options_of, wanted
 from ..service_keys import CALLABLE
 from . import hardening, images
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")  # of a node, as in scenarios
 _VARIABLE = re.compile(r"[^\s#]\S*")
+_MQTT_KEYS = ("subscribe", "events")
+"""Of a client of the scenario's broker: what deploy mode has as well."""
+_DEPLOYS = re.compile(r"^CMD .*simcore_backends\.services\.deploy", re.MULTILINE)
+"""In the Dockerfile of a service that can be deployed."""
 _RECIPE = "ARG IMAGE\nFROM ${IMAGE}\nCOPY files /scenario\n"
 
 
@@ -44,6 +50,7 @@ class Deployed(NamedTuple):
         service: as in a scenario.
         base: folder of the files that it names.
         options: keys of the node that say what its container has and may do.
+        mqtt: what the scenario says of its MQTT; None: nothing.
     """
 
     name: str
@@ -52,6 +59,7 @@ class Deployed(NamedTuple):
     config: Mapping[str, Any]
     seed: int
     options: Mapping[str, Any]
+    mqtt: Mapping[str, Any] | None = None
 
 
 def of_scenario(file: str, name: str) -> Deployed:
@@ -80,7 +88,32 @@ def of_scenario(file: str, name: str) -> Deployed:
         node.config,
         scenario.seed,
         options,
+        _mqtt_of(scenario, name),
     )
+
+
+def _mqtt_of(scenario: Scenario, name: str) -> dict[str, Any] | None:
+    """What deploy mode is told of a node's MQTT; None if it is no client."""
+    value = scenario.extensions.get("mqtt")
+    if value is None:
+        return None
+    clients = value["clients"]
+    members = {each: [node.name for node in scenario.select(each)] for each in clients}
+    options = options_of(clients, members).get(name)
+    if options is None:
+        return None
+    idle = [key for key in options if key not in _MQTT_KEYS]
+    if idle:
+        click.echo(
+            f"simcore: {name}: of its keys in mqtt.clients, {', '.join(idle)} have no effect "
+            "on a device, where one connection does for all; see docs/deployability.md",
+            err=True,
+        )
+    client = wanted(options, name)
+    found: dict[str, Any] = {"broker": value["broker"]}
+    if client.filters:
+        found["subscribe"] = [{"filter": text, "qos": qos} for text, qos in client.filters]
+    return found | ({"events": True} if client.events else {})
 
 
 def named_files(node: Deployed) -> list[str]:
@@ -150,10 +183,16 @@ def environment(node: Deployed) -> dict[str, str]:
     if not CALLABLE.fullmatch(service):
         found = _installed(service)
         service = f"{found.__module__}:{found.__qualname__}"
-    config = json.dumps(node.config, separators=(",", ":"), default=dict)
-    told = {"NAME": node.name, "SERVICE": service, "SEED": str(node.seed), "CONFIG": config}
+    told = {"NAME": node.name, "SERVICE": service, "SEED": str(node.seed)}
+    told["CONFIG"] = _json(node.config)
+    if node.mqtt is not None:
+        told["MQTT"] = _json(node.mqtt)
     deploy = {f"SIMCORE_DEPLOY_{key}": value for key, value in told.items()}
     return {"PYTHONHASHSEED": "0", **given, **deploy}  # as in a simulation's container
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), default=dict)
 
 
 def _installed(name: str) -> type:
@@ -219,6 +258,11 @@ def write(folder: Path, node: Deployed, image: str | None, more: Sequence[str]) 
         if not (lies / "Dockerfile").is_file():
             raise UsageError(f"the service {name} comes without a Dockerfile: give --image")
         context, arguments = images.context_of(lies), images.build_arguments()
+        if not _DEPLOYS.search((lies / "Dockerfile").read_text("utf-8")):
+            raise UsageError(
+                f"the image of the service {name} is for simulations only: on a device, have what "
+                "it stands for, or give --image"
+            )
         image, why = images.tag_of(name, context, arguments)
         if why:
             said = f"simulations name it otherwise, for the digest lacks the id of its base: {why}"

@@ -20,6 +20,7 @@ from simcore.payload import PayloadError, freeze
 from .actions import Action, Arrived, Close, Down, Dropped, Open, Send, Up
 from .api import CONNECTED, LOST
 from .client import Client
+from .commands import BadCommand, read
 from .errors import Malformed
 from .options import Wanted, bytes_of
 from .packets import Packet, Publish
@@ -31,15 +32,6 @@ from .transport import Brought, End, Stream
 if TYPE_CHECKING:
     from simcore.network import Path
     from simcore.node import Node
-
-COMMANDS = {
-    "mqtt.publish": ("topic", "payload", "qos", "retain"),
-    "mqtt.subscribe": ("filter", "qos"),
-    "mqtt.unsubscribe": ("filter",),
-    "mqtt.connect": (),
-    "mqtt.disconnect": (),
-}
-"""What a node may send to the broker, and the fields of each."""
 
 DISCONNECTED = "it has disconnected"
 """What a client says when it was told to leave."""
@@ -127,31 +119,15 @@ class Endpoint:
 
     def command(self, message: Message) -> None:
         """Take what the node sends to the broker's node."""
-        fields = COMMANDS.get(message.kind)
-        if fields is None:
-            raise self._refusal(
-                message,
-                "a broker understands MQTT only; its clients send it "
-                f"{', '.join(COMMANDS)} (see docs/mqtt.md)",
-            )
         client, now = self._client, message.sent
         if client is None:
             raise self._refusal(message, "it has not started yet")
-        value = message.payload
-        if value is None:
-            value = {}
-        if not isinstance(value, dict):
-            raise self._refusal(message, f"its payload is to have the fields {', '.join(fields)}")
-        if unknown := value.keys() - set(fields):
-            raise self._refusal(message, f"it has no field {sorted(unknown)[0]!r}")
         origin = of_command(message)
         try:
+            value = read(message.kind, message.payload)
             actions = self._asked(client, now, message.kind, value, origin)
-        except (Malformed, PayloadError, LookupError, TypeError) as error:
-            missing = isinstance(error, LookupError)
-            raise self._refusal(
-                message, f"its payload lacks {error}" if missing else str(error)
-            ) from None
+        except (BadCommand, Malformed, PayloadError) as error:
+            raise self._refusal(message, str(error)) from None
         self._instant, self._depth, self._parent = now, message.depth, message.parent
         self._do(actions, origin)
         self._finish()
@@ -160,19 +136,16 @@ class Endpoint:
         self, client: Client, now: int, kind: str, value: dict[str, Any], origin: Origin
     ) -> list[Action]:
         if kind == "mqtt.publish":
-            topic, qos, retain = value["topic"], value.get("qos", 0), value.get("retain", False)
-            _check_types((topic, str), (qos, int), (retain, bool))
-            payload = bytes_of(value.get("payload", b""))
+            topic, qos, retain = value["topic"], value["qos"], value["retain"]
+            payload = bytes_of(value["payload"])
             _, actions = client.publish(now, topic, payload, qos, retain)
             message = Publish(topic, payload, qos, retain)
             if not any(isinstance(each, Send | Dropped) for each in actions):
                 self._waiting.setdefault(message, deque()).append(origin)
             return actions
         if kind == "mqtt.subscribe":
-            _check_types((value["filter"], str), (value.get("qos", 0), int))
-            return client.subscribe(now, (value["filter"], value.get("qos", 0)))[1]
+            return client.subscribe(now, (value["filter"], value["qos"]))[1]
         if kind == "mqtt.unsubscribe":
-            _check_types((value["filter"], str))
             return client.unsubscribe(now, value["filter"])[1]
         return client.connect(now) if kind == "mqtt.connect" else client.disconnect(now)
 
@@ -325,12 +298,3 @@ class Endpoint:
         if due and (self._armed is None or min(due) < self._armed):
             self._armed = min(due)
             self.node.at(self._armed, self._wake)
-
-
-def _check_types(*pairs: tuple[Any, type]) -> None:
-    for value, kind in pairs:
-        if type(value) is not kind:
-            raise TypeError(f"{value!r} is no {_NAMES[kind]}")
-
-
-_NAMES = {str: "text", int: "number", bool: "truth value (true or false)"}

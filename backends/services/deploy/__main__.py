@@ -17,6 +17,7 @@ from simcore.protocol.service import check_service
 from simcore.streams import stream
 
 from .logs import start_logging
+from .mqtt import Mqtt
 from .node import Node, make_host
 from .options import Options, read
 from .topics import Topics
@@ -82,8 +83,11 @@ def make(options: Options, clock: Callable[[], int]) -> tuple[Node, Broker]:
         broker = Broker(options.access, topics, options.client, random)
     except (OSError, ValueError) as error:
         raise UsageError(f"--ca: {options.access.authority} cannot be used: {error}") from error
-    node = Node(host, topics, broker.publish, clock)
-    broker.receive = node.receive
+    try:
+        mqtt = Mqtt(options.mqtt, topics, broker)
+    except ValueError as error:
+        raise UsageError(f"--mqtt: {error}") from error
+    broker.listener = node = Node(host, topics, broker, mqtt, clock)
     return node, broker
 
 

@@ -12,9 +12,8 @@ import logging
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -40,8 +39,26 @@ OUTBOX = 10_000
 """Messages that wait for the broker; of more, the oldest are dropped."""
 
 
-Receive = Callable[[str, bytes, bool], None]
-"""Takes the topic and payload of what arrived, and whether it is a retained message."""
+class Listener(Protocol):
+    """Whom a connection tells what comes of it."""
+
+    def receive(self, topic: str, payload: bytes, retained: bool = False, qos: int = 0) -> None:
+        """A message has arrived."""
+
+    def connected(self, session_present: bool) -> None:
+        """Messages can be sent and received; whether the broker has kept the session."""
+
+    def lost(self, why: str) -> None:
+        """They cannot any more."""
+
+
+class _Outgoing(NamedTuple):
+    """A message that waits for the broker."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
 
 
 class Broker:
@@ -54,19 +71,22 @@ class Broker:
         random: draws pauses, so that a fleet does not come back all at once.
 
     Attributes:
-        receive: takes what arrives; to be set before the first `step`.
+        listener: is told of what arrives; to be set before the first `step`.
 
     Raises:
         OSError: the certificates cannot be read.
     """
 
-    receive: Receive
+    listener: Listener
 
     def __init__(self, access: Access, topics: Topics, client: str, random: Random) -> None:
         self._access = access
         self._topics = topics
         self._random = random
-        self._outbox: deque[tuple[str, str]] = deque()
+        self._outbox: deque[_Outgoing] = deque()
+        self._filters = {topics.subscription: access.qos}
+        self._asked: dict[int | None, list[str]] = {}
+        self._session_present = False
         self._dropped = 0
         self._handled: dict[int, int] = {}
         self._before: dict[int, int] = {}
@@ -99,22 +119,49 @@ class Broker:
         client.connect_async(access.host, access.port, KEEPALIVE)
         return client
 
-    def publish(self, topic: str, text: str) -> None:
-        """Send a text, or keep it until the broker can be reached."""
+    def publish(
+        self, topic: str, payload: bytes, qos: int | None = None, *, retain: bool = False
+    ) -> None:
+        """Send a message, or keep it until the broker can be reached.
+
+        Args:
+            topic: where.
+            payload: as it travels.
+            qos: None: that of the node's messages.
+            retain: whether the broker keeps it.
+        """
+        message = _Outgoing(topic, payload, self._access.qos if qos is None else qos, retain)
         if self._since is None:
-            self._keep(topic, text)
+            self._keep(message)
         else:
-            self._send(topic, text)
+            self._send(message)
 
-    def _send(self, topic: str, text: str) -> None:
-        info = self._client.publish(topic, text.encode(), self._access.qos)
+    def subscribe(self, text: str, qos: int) -> None:
+        """Subscribe to a filter, now and whenever the connection is made again."""
+        self._filters[text] = qos
+        if self._client.is_connected():
+            self._ask([text])
+
+    def unsubscribe(self, text: str) -> None:
+        """End a subscription."""
+        self._filters.pop(text, None)
+        if self._client.is_connected():
+            self._client.unsubscribe(text)
+
+    def _ask(self, filters: list[str]) -> None:
+        """Subscribe to filters over the connection that there is."""
+        _, number = self._client.subscribe([(text, self._filters[text]) for text in filters])
+        self._asked[number] = filters
+
+    def _send(self, message: _Outgoing) -> None:
+        info = self._client.publish(*message)
         if info.rc is MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
-            self._drop(topic)
+            self._drop(message.topic)
 
-    def _keep(self, topic: str, text: str) -> None:
+    def _keep(self, message: _Outgoing) -> None:
         if len(self._outbox) >= OUTBOX:
-            self._drop(self._outbox.popleft()[0])
-        self._outbox.append((topic, text))
+            self._drop(self._outbox.popleft().topic)
+        self._outbox.append(message)
 
     def _drop(self, topic: str) -> None:
         if not self._dropped:
@@ -152,10 +199,12 @@ class Broker:
         now = time.monotonic()
         if self._since is not None and now - self._since > LONGEST_PAUSE:
             self._pauses = 0
-        self._open, self._since = False, None
+        was, self._open, self._since = self._since, False, None
         pause = min(FIRST_PAUSE * 2**self._pauses, LONGEST_PAUSE)
         self._pauses = min(self._pauses + 1, 30)
         self._again = now + pause * self._random.uniform(0.5, 1)
+        if was is not None:
+            self.listener.lost("the connection is lost")
 
     def close(self) -> None:
         """Send what waits, say that the node is offline, and part."""
@@ -180,28 +229,38 @@ class Broker:
 
     # -- what paho calls
 
-    def _on_connect(self, client: Client, _user: Any, _flags: Any, reason: Any, _more: Any) -> None:
+    def _on_connect(self, _client: Client, _user: Any, flags: Any, reason: Any, _more: Any) -> None:
         if reason.is_failure:
             log.error("the broker at %s refuses the connection: %s", self._access, reason)
             return
-        client.subscribe(self._topics.subscription, self._access.qos)
+        self._session_present = flags.session_present
+        self._asked.clear()
+        self._ask(list(self._filters))
 
     def _on_subscribe(
-        self, client: Client, _user: Any, _mid: int, reasons: Any, _more: Any
+        self, client: Client, _user: Any, number: int, reasons: Any, _more: Any
     ) -> None:
-        refused = [reason for reason in reasons if reason.is_failure]
-        if refused:
-            log.error("the broker refuses %s: %s", self._topics.subscription, refused[0])
-            client.disconnect()
-            return
+        asked = self._asked.pop(number, [])
+        for text, reason in zip(asked, reasons, strict=False):
+            if reason.is_failure:
+                log.error("the broker refuses %s: %s", text, reason)
+                if text == self._topics.subscription:
+                    client.disconnect()
+                    return
+        if self._topics.subscription in asked:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Say that the node is online, and send what waits."""
         log.info("connected to the broker at %s: %s", self._access, self._topics.subscription)
         self._since = time.monotonic()
-        client.publish(self._topics.status, "online", self._access.qos, retain=True)
+        self._client.publish(self._topics.status, "online", self._access.qos, retain=True)
         if self._dropped:
             log.error("%d messages were dropped", self._dropped)
             self._dropped = 0
         while self._outbox:
-            self._send(*self._outbox.popleft())
+            self._send(self._outbox.popleft())
+        self.listener.connected(self._session_present)
 
     def _on_disconnect(
         self, _client: Client, _user: Any, _flags: Any, reason: Any, _more: Any
@@ -220,7 +279,7 @@ class Broker:
         # Sent again by the broker, because the acknowledgement was lost with the connection.
         again = message.dup and self._before.get(message.mid) == content
         if not again:
-            self.receive(topic, payload, message.retain)
+            self.listener.receive(topic, payload, message.retain, message.qos)
         if message.qos:
             self._handled[message.mid] = content
 

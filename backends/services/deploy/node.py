@@ -15,16 +15,15 @@ from typing import Any
 from simcore.protocol.peer import Message, PayloadError
 from simcore.protocol.service import Done, ServiceHost
 
+from ...mqtt.api import CONNECTED, LOST, MESSAGE
 from .canonical import freeze, thaw
+from .mqtt import Connection, Mqtt
 from .topics import Topics
 
 MAX_PAYLOAD = 16 * 2**20
 """Bytes of a payload; the longest that a participant of a simulation can be given."""
 
 log = logging.getLogger("simcore")
-
-Publish = Callable[[str, str], None]
-"""Sends a text to a topic, sooner or later."""
 
 
 class Host(ServiceHost):
@@ -42,16 +41,23 @@ class Node:
     Args:
         host: what runs the service.
         topics: of the node.
-        publish: sends a text to a topic.
+        connection: to the broker.
+        mqtt: what the service has to do with its scenario's broker.
         clock: nanoseconds since some moment.
     """
 
     def __init__(
-        self, host: Host, topics: Topics, publish: Publish, clock: Callable[[], int]
+        self,
+        host: Host,
+        topics: Topics,
+        connection: Connection,
+        mqtt: Mqtt,
+        clock: Callable[[], int],
     ) -> None:
         self._host = host
         self._topics = topics
-        self._publish = publish
+        self._connection = connection
+        self._mqtt = mqtt
         self._clock = clock
         self._began = clock()
         self._next: int | None = None
@@ -74,38 +80,62 @@ class Node:
         if self._next is not None and self._next <= self._now():
             self._advance([], "a timer")
 
-    def receive(self, topic: str, payload: bytes, retained: bool = False) -> None:
+    def receive(self, topic: str, payload: bytes, retained: bool = False, qos: int = 0) -> None:
         """Handle what came on a topic; what is no message is logged."""
+        if self._topics.of_others(topic):
+            return  # a filter such as # has brought it
         try:
-            address = self._topics.incoming(topic)
-            if address is None:
-                return
-            if retained:
-                # A message is handled once; a retained one would come again at each connection.
-                raise ValueError("it is a retained message, whose time is not known")
             if len(payload) > MAX_PAYLOAD:
                 raise ValueError(
                     f"its payload has {len(payload)} bytes, and may have {MAX_PAYLOAD}"
                 )
-            value = thaw(payload)
+            if not self._topics.below_prefix(topic):
+                value = self._mqtt.incoming(topic, payload, qos, retained)
+                source, kind, what = self._mqtt.broker, MESSAGE, topic
+            else:
+                address = self._topics.incoming(topic)
+                if address is None:
+                    return
+                if retained:
+                    # A message is handled once; a retained one would come again at each connection.
+                    raise ValueError("it is a retained message, whose time is not known")
+                value = thaw(payload)
+                source, kind = address
+                what = f"{kind!r} of {source}"
         except ValueError as error:
             log.warning("%s refused: %s", topic, error)
             return
+        self._hand(source, kind, value, len(payload), what)
+
+    def connected(self, session_present: bool) -> None:
+        """The broker has the node again; tell the service, if it wants to know."""
+        self._tell(CONNECTED, {"session_present": session_present})
+
+    def lost(self, why: str) -> None:
+        """The connection has ended; tell the service, if it wants to know."""
+        self._tell(LOST, {"final": False, "why": why})
+
+    def _tell(self, kind: str, value: Any) -> None:
+        if self._mqtt.events:
+            self._hand(self._mqtt.broker, kind, value, len(freeze(value)), kind)
+
+    def _hand(self, source: str, kind: str, value: Any, size: int, what: str) -> None:
+        """Have the service handle a message."""
         now = self._now()
-        self._counts[address.source] += 1
+        self._counts[source] += 1
         message = Message(
             {
                 "at": now,
-                "id": f"{address.source}/{self._counts[address.source]}",
-                "src": address.source,
+                "id": f"{source}/{self._counts[source]}",
+                "src": source,
                 "dst": self._host.name,
-                "kind": address.kind,
+                "kind": kind,
                 "payload": value,
-                "size": len(payload),
+                "size": size,
                 "sent": now,
             }
         )
-        self._advance([message], f"{address.kind!r} of {address.source}")
+        self._advance([message], what)
 
     def _now(self) -> int:
         return self._clock() - self._began
@@ -125,19 +155,22 @@ class Node:
     def _send(self, done: Done) -> None:
         self._next = done.next
         for output in done.outputs:
+            kind, text = output.kind, output.payload
             try:
-                topic = self._topics.outgoing(output.destination, output.kind)
+                if self._mqtt.takes(kind):
+                    self._mqtt.command(kind, text)
+                else:
+                    topic = self._topics.outgoing(output.destination, kind)
+                    self._connection.publish(topic, text.encode())
             except ValueError as error:
                 log.error("the service cannot send: %s", error)
-                continue
-            self._publish(topic, output.payload)
         for measure in done.measures:
             try:
                 text = freeze({"at": measure.at, "name": measure.name, "value": measure.value})
             except PayloadError as error:
                 log.error("the service cannot record %r: %s", measure.name, error)
                 continue
-            self._publish(self._topics.measures, text)
+            self._connection.publish(self._topics.measures, text.encode())
 
 
 def make_host(service: Any, name: str, seed: int, life: int, config: Any, base: Any) -> Host:

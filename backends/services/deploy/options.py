@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from simcore.errors import UsageError
 
 from .logs import FORMATS
+from .mqtt import Given
 
 VARIABLE = "SIMCORE_DEPLOY_"
 """How environment variables begin: `--qos 0` is SIMCORE_DEPLOY_QOS=0 as well."""
@@ -53,6 +54,7 @@ class Options:
         name: of the node.
         base: the scenario's folder, or one with the files that the service needs.
         config: of the node, as in the scenario.
+        mqtt: what the scenario says of the node's own MQTT.
         seed: of the scenario.
         life: which start of the node this is, from 1.
         prefix: first levels of all topics.
@@ -64,6 +66,7 @@ class Options:
     name: str
     base: Path
     config: Mapping[str, Any]
+    mqtt: Given
     seed: int
     life: int
     prefix: str
@@ -91,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--name", help="name of the node")
     add("--broker", metavar="HOST[:PORT]", help=f"port {PORT}, with TLS {TLS_PORT}, if not given")
     add("--config", help="the node's config: JSON, or @FILE", default="{}")
+    add("--mqtt", metavar="JSON", help="of the service's own MQTT: broker, subscribe, events")
     add("--base", help="folder of the files that the config names", default=".")
     add("--seed", help="of the scenario", default="1")
     add("--life", help="which start of the node this is, from 1", default="1")
@@ -126,11 +130,13 @@ def read(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
         raise UsageError(f"--log is {given.log!r}: {' or '.join(FORMATS)}")
     tls = given.tls == "yes" or given.ca is not None
     host, port = _address(given.broker, TLS_PORT if tls else PORT)
+    config = _object("--config", given.config, '{"kind": "pong"}')
     return Options(
         service=given.service,
         name=given.name,
         base=_folder(given.base),
-        config=_config(given.config),
+        config=config,
+        mqtt=_mqtt(given.mqtt, config),
         seed=_number("--seed", given.seed, 0),
         life=_number("--life", given.life, 1),
         prefix=given.prefix,
@@ -176,19 +182,41 @@ def _folder(text: str) -> Path:
     return folder.absolute()
 
 
-def _config(text: str) -> dict[str, Any]:
+def _mqtt(text: str | None, config: Mapping[str, Any]) -> Given:
+    """What is said of the service's own MQTT; without it, the broker is as services call it."""
+    example = '{"broker": "hub", "subscribe": [{"filter": "plant/#", "qos": 1}], "events": true}'
+    called = config.get("broker")
+    found: dict[str, Any] = {"broker": called if isinstance(called, str) else "broker"}
+    found |= {"subscribe": [], "events": False}
+    found |= {} if text is None else _object("--mqtt", text, example)
+    broker, filters, events = found["broker"], found["subscribe"], found["events"]
+    fits = type(broker) is str and type(filters) is list and type(events) is bool
+    if not fits or len(found) > 3 or not all(map(_is_filter, filters)):
+        raise UsageError(f"--mqtt makes no sense: {text}: write, as {example}")
+    return Given(broker, tuple((each["filter"], each.get("qos", 0)) for each in filters), events)
+
+
+def _is_filter(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and {"filter"} <= value.keys() <= {"filter", "qos"}
+        and isinstance(value["filter"], str)
+    )
+
+
+def _object(option: str, text: str, example: str) -> dict[str, Any]:
     """The object in a JSON text, or in the file of `@FILE`."""
-    source = "--config"
+    source = option
     if text.startswith("@"):
         source = text[1:]
-        text = _text(source, "--config")
+        text = _text(source, option)
     try:
-        config = json.loads(text, parse_constant=_refuse)
+        found = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{source} is no JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise UsageError(f'{source} is {text[:40]!r}: write a JSON object, as {{"kind": "pong"}}')
-    return config
+    if not isinstance(found, dict):
+        raise UsageError(f"{source} is {text[:40]!r}: write a JSON object, as {example}")
+    return found
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -44,12 +44,20 @@ class Topics:
             )
         if not _NODE.fullmatch(name):
             raise UsageError(f"{name!r} is no name of a node: letters, digits, and . _ - in them")
-        self._prefix = prefix
+        self.prefix = prefix
         self._mine = f"{prefix}/{name}/"
         self._name = name
         self.subscription = f"{self._mine}#"
         self.status = f"{self._mine}status"
         self.measures = f"{self._mine}measures"
+
+    def below_prefix(self, topic: str) -> bool:
+        """Whether a topic or filter begins as those of all nodes do."""
+        return topic == self.prefix or topic.startswith(f"{self.prefix}/")
+
+    def of_others(self, topic: str) -> bool:
+        """Whether a topic is one of another node."""
+        return self.below_prefix(topic) and not f"{topic}/".startswith(self._mine)
 
     def outgoing(self, destination: str, kind: str) -> str:
         """The topic of a message of this node's.
@@ -62,7 +70,7 @@ class Topics:
         if type(destination) is not str or not _NODE.fullmatch(destination):
             raise ValueError(f"{destination!r} is no name of a node")
         level = _SPECIAL.sub(lambda found: f"%{ord(found[0]):02X}", kind)
-        topic = f"{self._prefix}/{destination}/{self._name}/{level}"
+        topic = f"{self.prefix}/{destination}/{self._name}/{level}"
         if len(topic.encode()) > _LONGEST:
             raise ValueError(f"the kind {kind[:20]!r}... makes a topic of more than 65,535 bytes")
         return topic

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from simcore_backends.services.deploy.mqtt import Given, Mqtt
 from simcore_backends.services.deploy.node import MAX_PAYLOAD, Node, make_host
 from simcore_backends.services.deploy.topics import Topics
 from simcore_backends.services.echo import Echo
@@ -16,21 +17,35 @@ from simcore_backends.services.echo import Echo
 from simcore.payload import freeze
 from simcore.protocol.service import Context, Incoming, ServiceHost
 
+MQTT = Given("broker")
+
 
 class World:
     """A node, its clock, and what it has published."""
 
-    def __init__(self, service: type, config: Mapping[str, Any] = {}, **options: Any) -> None:
+    def __init__(
+        self, service: type, config: Mapping[str, Any] = {}, mqtt: Given = MQTT, **options: Any
+    ) -> None:
         self.now = 1_000_000_000_000
         self.published: list[tuple[str, Any]] = []
         options = {"seed": 1, "life": 1, "base": Path(), **options}
         host = make_host(service, "gateway", config=config, **options)
         topics = Topics("simcore", "gateway")
-        self.node = Node(host, topics, self._publish, lambda: self.now)
+        own = Mqtt(mqtt, topics, self)
+        self.node = Node(host, topics, self, own, lambda: self.now)
         self.node.start()
 
-    def _publish(self, topic: str, text: str) -> None:
-        self.published.append((topic, json.loads(text)))
+    def publish(
+        self, topic: str, payload: bytes, qos: int | None = None, *, retain: bool = False
+    ) -> None:
+        assert (qos, retain) == (None, False)  # the node's own messages
+        self.published.append((topic, json.loads(payload)))
+
+    def subscribe(self, text: str, qos: int) -> None:
+        raise AssertionError((text, qos))
+
+    def unsubscribe(self, text: str) -> None:
+        raise AssertionError(text)
 
     def say(self, value: Any, source: str = "meter", kind: str = "reading") -> None:
         self.node.receive(f"simcore/gateway/{source}/{kind}", json.dumps(value).encode())
