@@ -7,19 +7,15 @@ deployed:   paho client  --MQTT-->  Mosquitto  --MQTT-->  node's container, star
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from brokers import Device, Mosquitto, mosquitto
+from deploying import NODE, deploy, deployed, forget_images
 from docker import DockerClient
-from docker.errors import NotFound
 from simcore_backends.docker import images
 from simcore_backends.docker.engine import Engine
 from simcore_backends.docker.hardening import USER, settings
@@ -27,9 +23,6 @@ from simcore_backends.services.echo import Echo
 from support import ROOT
 
 import simcore
-
-NODE = f"node-{os.getpid()}"
-"""Of a name that no real deployment on this machine has."""
 
 METER = """\
 from pathlib import Path
@@ -97,45 +90,11 @@ def simulated(folder: Path, service: str) -> Simulated:
     return Simulated(scenario, asked, answered)
 
 
-def deploy(scenario: Path, broker: Mosquitto, *options: str) -> subprocess.CompletedProcess[str]:
-    """Have the script put the node on this machine."""
-    words = ["--scenario", str(scenario), "--name", NODE, "--broker", broker.address]
-    words += ["--target", "local", "--network", "host", *options]
-    return subprocess.run(
-        [ROOT / "scripts" / "deploy_to_edge.sh", *words],
-        env={**os.environ, "PYTHON": sys.executable},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@contextmanager
-def deployed(
-    engine: DockerClient, scenario: Path, broker: Mosquitto, *options: str
-) -> Iterator[Any]:
-    """The node's container, put there by the script and removed at the end."""
-    try:
-        ended = deploy(scenario, broker, *options)
-        assert ended.returncode == 0, ended.stderr
-        assert ended.stdout.splitlines()[-2:] == [
-            f"simcore-{NODE} runs on local; what it says is shown by",
-            f"docker logs --follow simcore-{NODE}",
-        ]
-        yield engine.containers.get(f"simcore-{NODE}")
-    finally:
-        with suppress(NotFound):
-            engine.containers.get(f"simcore-{NODE}").remove(force=True, v=True)
-
-
 @pytest.fixture(autouse=True)
 def no_images_left(engine: DockerClient) -> Iterator[None]:
     """The node's own images go; those of the services are kept, for they take long to build."""
     yield
-    for image in engine.images.list(f"simcore-deployed/{NODE}"):
-        for tag in image.tags:  # another run of the tests may have made the same one
-            if tag.startswith(f"simcore-deployed/{NODE}"):
-                engine.images.remove(tag)
+    forget_images(engine)
 
 
 @pytest.fixture

@@ -107,8 +107,12 @@ class Client:
         """Its clock began at `latest` (ns), or somewhat before; the images of a life that is over.
 
         A message leaves, and tells of the clock, after that was read, so that each life seems to
-        begin late, and not always by the same time. What is later by more is another life.
+        begin late, and not always by the same time. What is later by more is another life. A clock
+        that began before the dispatcher's own, at 0, is that of a device that is none of a
+        simulation.
         """
+        if latest < 0 and not self.started:
+            self.started = latest
         if latest <= self.started + SAME:
             return []
         self.started = latest

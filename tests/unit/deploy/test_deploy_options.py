@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from simcore_backends.services.deploy.logs import start_logging
+from simcore_backends.services.deploy.mqtt import Given
 from simcore_backends.services.deploy.options import read
 
 from simcore import UsageError
@@ -21,6 +22,7 @@ def test_what_holds_without_options() -> None:
     options = read(GIVEN, {})
     assert (options.service, options.name, options.base) == ("echo", "gateway", Path.cwd())
     assert (options.config, options.seed, options.life) == ({}, 1, 1)
+    assert options.mqtt == Given("broker", (), False)
     assert (options.prefix, options.client, options.log) == ("simcore", "simcore-gateway", "plain")
     access = options.access
     assert (access.host, access.port, access.qos) == ("edge", 1883, 1)
@@ -34,6 +36,7 @@ def test_each_option_is_a_variable_too(tmp_path: Path) -> None:
         "name": "node-7",
         "broker": "[::1]:99",
         "config": '{"a":[1]}',
+        "mqtt": '{"broker":"hub"}',
         "base": str(tmp_path),
         "seed": "42",
         "life": "3",
@@ -73,6 +76,15 @@ def test_tls_has_a_port_of_its_own(options: list[str], variables: dict[str, str]
     assert (access.tls, access.port) == (True, 8883)
 
 
+def test_what_a_scenario_says_of_mqtt() -> None:
+    text = '{"broker":"hub","subscribe":[{"filter":"a/#","qos":2},{"filter":"b"}],"events":true}'
+    assert read([*GIVEN, "--mqtt", text], {}).mqtt == Given("hub", (("a/#", 2), ("b", 0)), True)
+    config = ["--config", '{"broker":"mine"}']
+    assert read([*GIVEN, *config], {}).mqtt.broker == "mine"  # as the functions of mqtt take it
+    assert read([*GIVEN, *config, "--mqtt", '{"broker":"hub"}'], {}).mqtt.broker == "hub"
+    assert read([*GIVEN, "--config", '{"broker":{}}'], {}).mqtt.broker == "broker"
+
+
 def test_config_may_be_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_text('{"kind": "pong"}', encoding="utf-8")
@@ -91,6 +103,14 @@ def test_config_may_be_in_a_file(tmp_path: Path) -> None:
         (["--config", "[1]"], "write a JSON object"),
         (["--config", '{"a":NaN}'], "it holds NaN"),
         (["--config", "@nowhere.json"], "nowhere.json cannot be read"),
+        (["--mqtt", "hub"], "--mqtt is no JSON"),
+        (["--mqtt", "[]"], "write a JSON object, as"),
+        (["--mqtt", '{"brokr":"hub"}'], "--mqtt makes no sense"),
+        (["--mqtt", '{"broker":7}'], "--mqtt makes no sense"),
+        (["--mqtt", '{"events":"yes"}'], "--mqtt makes no sense"),
+        (["--mqtt", '{"subscribe":["a"]}'], "--mqtt makes no sense"),
+        (["--mqtt", '{"subscribe":[{"qos":1}]}'], "--mqtt makes no sense"),
+        (["--mqtt", '{"subscribe":[{"filter":"a","qs":1}]}'], "--mqtt makes no sense"),
         (["--base", "nowhere"], "there is no such folder"),
         (["--seed", "-1"], "--seed is '-1': a whole number from 0"),
         (["--life", "0"], "a whole number from 1"),

@@ -29,6 +29,19 @@ def test_every_kind_arrives_as_it_was_sent(kind: str) -> None:
     assert Topics("simcore", "gateway").incoming(topic) == ("meter", kind)
 
 
+def test_whose_topics() -> None:
+    topics = Topics("plant-7/simcore", "gateway")
+    for name, below, others in (
+        ("plant-7/simcore/gateway/meter/image", True, False),
+        ("plant-7/simcore/gateway", True, False),
+        ("plant-7/simcore/gateway-2/meter/image", True, True),
+        ("plant-7/simcore", True, True),
+        ("plant-7/simcore-2/gateway/x", False, False),
+        ("plant-7/+", False, False),
+    ):
+        assert (topics.below_prefix(name), topics.of_others(name)) == (below, others), name
+
+
 @pytest.mark.parametrize("name", ["status", "measures"])
 def test_no_message_is_taken_for_what_a_node_says_about_itself(name: str) -> None:
     gateway = Topics("simcore", "gateway")

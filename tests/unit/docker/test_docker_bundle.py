@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,8 +10,9 @@ from typing import Any
 
 import pytest
 from simcore_backends.docker import images
-from simcore_backends.docker.bundle import Deployed, of_scenario, write
+from simcore_backends.docker.bundle import Deployed, environment, of_scenario, write
 from simcore_backends.services.echo import Echo
+from support import ROOT
 
 from simcore.errors import UsageError
 
@@ -136,3 +138,58 @@ def test_an_image_of_its_own_has_to_be_named(folder: Path, key: str, text: str) 
 def test_a_process_takes_its_environment_and_not_its_limits(folder: Path) -> None:
     node = of_scenario(str(folder / "scenario" / "scenario.yaml"), "node")
     assert node.options == {"environment": {"MODE": "fast"}}
+
+
+CLIENTS = """\
+simcore: 1
+duration: 1s
+nodes:
+  meter: {count: 2, service: mine.py:Mine}
+  modem: {service: mine.py:Mine}
+  other: {service: mine.py:Mine}
+  hub: {service: mqtt_broker}
+network: {model: direct}
+mqtt:
+  broker: hub
+  clients:
+    meter: {subscribe: [{filter: "plant/{node}/#", qos: 1}, {filter: all}], events: true}
+    modem: {clean: false, will: {topic: gone}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "said"),
+    [
+        (
+            "meter-1",
+            '{"broker":"hub","subscribe":[{"filter":"plant/meter-1/#","qos":1},'
+            '{"filter":"all","qos":0}],"events":true}',
+            "",
+        ),
+        ("modem", '{"broker":"hub"}', "simcore: modem: of its keys in mqtt.clients, clean, will "),
+        ("other", None, ""),
+    ],
+)
+def test_what_the_scenario_says_of_its_mqtt(
+    folder: Path, name: str, told: str | None, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder / "scenario" / "clients.yaml"
+    file.write_text(CLIENTS, encoding="utf-8")
+    assert environment(of_scenario(str(file), name)).get("SIMCORE_DEPLOY_MQTT") == told
+    assert capsys.readouterr().err.startswith(said)
+    assert bool(said) or capsys.readouterr().err == ""
+
+
+def test_a_dispatcher_is_told_of_its_placement() -> None:
+    told = environment(of_scenario(str(ROOT / "scenarios" / "placement.yaml"), "dispatcher"))
+    config = json.loads(told["SIMCORE_DEPLOY_CONFIG"])
+    assert config["broker"] == "broker"
+    assert config["placement"]["threshold"] == {"device": "85%", "edge": "90%"}
+    assert told["SIMCORE_DEPLOY_SERVICE"] == "simcore_backends.services.placement:Dispatcher"
+
+
+def test_a_service_that_only_simulations_have(folder: Path) -> None:
+    (folder / "scenario" / "clients.yaml").write_text(CLIENTS, encoding="utf-8")
+    node = of_scenario(str(folder / "scenario" / "clients.yaml"), "hub")
+    with pytest.raises(UsageError, match="the service mqtt_broker is for simulations only"):
+        write(folder / "bundle", node, None, [])

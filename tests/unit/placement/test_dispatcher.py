@@ -166,6 +166,25 @@ def test_how_old_an_image_is_of_a_device_that_has_started_again(tmp_path, boots,
     assert age(tmp_path, *boots, at=2_500_000, sent=sent) == 70 * MS
 
 
+WEEK = 604_800_000_000  # us
+
+
+@pytest.mark.parametrize(
+    ("boots", "elapsed"),
+    [
+        (((0, WEEK),), 70),
+        (((0, WEEK), (SECOND, WEEK + 1_000_000)), 70),
+        ((), 10),  # heard by an earlier life of the dispatcher: it goes by the image
+    ],
+)
+def test_how_old_an_image_is_of_a_device_that_runs_longer_than_its_dispatcher(
+    tmp_path, boots, elapsed
+):
+    """As outside of simulations."""
+    found = age(tmp_path, *boots, at=WEEK + 2_500_000, sent=2560 * MS)
+    assert found == elapsed * MS
+
+
 def test_no_image_is_taken_after_it_was_sent(tmp_path):
     """A boot that was long on its way makes its clock begin too late."""
     assert age(tmp_path, (5 * SECOND, 0), at=2_000_000, sent=6 * SECOND) == 10 * MS
