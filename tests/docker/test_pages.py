@@ -39,9 +39,10 @@ def all_gone(engine: DockerClient) -> Iterator[None]:
     """Nobody has deployed what the page on deployability deploys, and after it nobody has."""
 
     def deployed() -> list[Any]:
-        found: list[Any] = engine.containers.list(
-            all=True, filters={"label": "simcore.deployed=gateway"}, ignore_removed=True
-        )
+        found: list[Any] = []
+        for name in ("gateway", "dispatcher"):
+            label = {"label": f"simcore.deployed={name}"}
+            found += engine.containers.list(all=True, filters=label, ignore_removed=True)
         return found
 
     if deployed():
