@@ -22,7 +22,7 @@
 # How it runs:
 #   --broker ADDRESS   the MQTT broker, as the device reaches it
 #   --prefix TOPIC     first levels of all topics (simcore)
-#   --env-file FILE    further SIMCORE_DEPLOY_ variables: USER, PASSWORD, QOS, TLS, CA, LOG
+#   --env-file FILE    further SIMCORE_DEPLOY_ variables: USER, PASSWORD, QOS, TLS, CA, MQTT, LOG
 #   --network NAME     Docker's network on the device (bridge)
 #   --restart POLICY   of Docker (unless-stopped)
 #   --dry-run          only print the commands
