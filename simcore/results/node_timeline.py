@@ -8,9 +8,12 @@ answers, and the faults that concern the node.
 from __future__ import annotations
 
 import difflib
+import math
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
+from itertools import accumulate
 
 from simcore.errors import UsageError
 from simcore.results.faults import FaultSpan, spans
@@ -172,12 +175,20 @@ def _images(connection: sqlite3.Connection, nodes: Sequence[int]) -> dict[int, l
 def _choose(images: Sequence[Image], faults: Sequence[FaultSpan]) -> list[Image]:
     """A few images that came about in different ways, by time: the first of each."""
     found: dict[tuple[str | None, bool], Image] = {}
+    begins = sorted(fault.begin for fault in faults)
+    # Of all faults that begin no later than one of them, when the last one ends.
+    lasting = list(accumulate((_until(f) for f in sorted(faults, key=lambda f: f.begin)), max))
     for image in images:
-        hit = any(_touches([(image.sampled, image.end)], f.begin, f.end) for f in faults)
+        before = bisect_left(begins, image.end)
+        hit = before > 0 and lasting[before - 1] >= image.sampled
         found.setdefault((image.place, hit), image)
     # Answers of different places first, then what a fault touched.
     some = sorted(found.items(), key=lambda item: (item[0][1], item[0][0] is None))
     return sorted((image for _, image in some[:MOST_IMAGES]), key=lambda image: image.sampled)
+
+
+def _until(fault: FaultSpan) -> float:
+    return math.inf if fault.end is None else fault.end
 
 
 def _windows(images: Sequence[Image]) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@ import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from random import Random
 from xml.etree import ElementTree
 
 import pytest
@@ -17,6 +18,7 @@ from reading import Page, svgs, words
 from simcore.cli.report import command
 from simcore.errors import UsageError
 from simcore.results import node_timeline, page, report, report_runs, variants
+from simcore.results.faults import FaultSpan
 from simcore.results.store import open_run
 
 pytest.importorskip("matplotlib")
@@ -135,6 +137,30 @@ def test_moments_by_hand(placed_run):
     radio = [(t.sent // MS, t.at // MS, t.outgoing) for t in found.transits]
     assert radio == [(15, 20, True), (116, 126, True), (230, 236, False), (236, 244, True)]
     assert found.images[0].computing == 11 * MS and found.faults == []
+
+
+def test_the_images_that_a_fault_has_touched():
+    """As by looking at each fault for each image, but in one pass over both."""
+    random = Random(1)
+    for _ in range(300):
+        faults = [
+            FaultSpan(begin, random.choice([None, begin + random.randrange(9)]), "link", "a->b", "")
+            for begin in (random.randrange(60) for _ in range(random.randrange(4)))
+        ]
+        images = []
+        for n in range(20):
+            sampled = random.randrange(60)
+            ended = sampled + random.randrange(6)
+            place = random.choice(["device", "edge"])
+            images.append(node_timeline.Image(n, sampled, ended, ended, place, True, n, ended))
+        first = {}
+        for image in images:
+            hit = any(
+                fault.begin < image.end and (fault.end is None or fault.end >= image.sampled)
+                for fault in faults
+            )
+            first.setdefault((image.place, hit), image.n)
+        assert sorted(i.n for i in node_timeline._choose(images, faults)) == sorted(first.values())
 
 
 def test_a_timeline_takes_inferences(make_run):
