@@ -308,20 +308,15 @@ class NetworkAnswers:
 
     def enter(self, messages: Sequence[Message]) -> list[NetworkInput]:
         """Messages that are in the network from now on, with all but what they contain."""
-        self._inside.update(message.id for message in messages)
+        entered = []
         for message in messages:
-            self._last[message.source] = message.number
-        return [
-            NetworkInput(
-                message.entered,
-                message.id,
-                message.sender.name,
-                message.receiver.name,
-                message.size,
-                message.sent,
-            )
-            for message in messages
-        ]
+            source, number = message.sender.name, message.number
+            id = f"{source}/{number}"
+            self._inside.add(id)
+            self._last[source] = number
+            at, destination = message.entered, message.receiver.name
+            entered.append(NetworkInput(at, id, source, destination, message.size, message.sent))
+        return entered
 
     def read(self, frame: frames.NetworkDone, since: int, until: int) -> NetworkDone:
         """What a DONE says; see `Dialect.read`."""
@@ -335,18 +330,18 @@ class NetworkAnswers:
         if frame.measures:
             raise ProtocolError("measures", "DONE: a network has no node that measures")
         deliveries = self._settled(frame.outputs, now)
-        stopped = any(each.fate is Fate.DELIVERED for each in deliveries)
-        earliest = now if stopped else until
-        if frame.next is not None and frame.next < earliest:
-            raise ProtocolError(
-                "next",
-                f"DONE: next is {frame.next}: without a delivery, everything before "
-                f"{earliest} is to be done"
-                if not stopped
-                else f"DONE: next is {frame.next}, before now ({now})",
-            )
+        following = frame.next
+        if following is not None and following < until:
+            if all(each.fate is not Fate.DELIVERED for each in deliveries):
+                raise ProtocolError(
+                    "next",
+                    f"DONE: next is {following}: without a delivery, everything before "
+                    f"{until} is to be done",
+                )
+            if following < now:
+                raise ProtocolError("next", f"DONE: next is {following}, before now ({now})")
         self._clock = now
-        return NetworkDone(now, frame.next, deliveries)
+        return NetworkDone(now, following, deliveries)
 
     def give_up(self, id: str) -> None:
         """Nobody waits for a message any more; it may have a fate all the same, or none."""
@@ -361,19 +356,20 @@ class NetworkAnswers:
         return int(number) <= self._last.get(source, 0)
 
     def _settled(self, given: Iterable[frames.Delivery], now: int) -> list[Delivery]:
-        deliveries = []
-        for index, each in enumerate(given):
-            if each.id not in self._inside and not self._given_up(each.id):
+        deliveries: list[Delivery] = []
+        inside = self._inside
+        for each in given:
+            id, at, fate = each.id, each.at, _FATES[each.fate]
+            if id not in inside and not self._given_up(id):
                 raise ProtocolError(
                     "unknown-message",
-                    f"DONE: outputs[{index}].id: {each.id!r} is not in the network",
+                    f"DONE: outputs[{len(deliveries)}].id: {id!r} is not in the network",
                 )
-            fate = _FATES[each.fate]
             low = now if fate is Fate.DELIVERED else self._clock
-            if not low <= each.at <= now:
-                raise _at_wrong_time("output-time", f"outputs[{index}]", each.at, low, now)
-            self._inside.discard(each.id)
-            deliveries.append(Delivery(each.id, each.at, fate))
+            if not low <= at <= now:
+                raise _at_wrong_time("output-time", f"outputs[{len(deliveries)}]", at, low, now)
+            inside.discard(id)
+            deliveries.append(Delivery(id, at, fate))
         return deliveries
 
     def clear(self) -> None:

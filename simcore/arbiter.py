@@ -127,15 +127,18 @@ class Arbiter:
         """
         if self._shared:
             return False
-        now, asking, ending = instant.calendar.now, self._asking, self._ending
-        while asking:
-            if ending or self._event is not None or (queue and queue[0][0] <= now):
+        now = instant.calendar.now
+        while self._asking or self._ending:
+            if self._event is not None or (queue and queue[0][0] <= now):
                 return False
-            asking.clear()
-            if instant.settle():
-                ending.append(instant)
-            asking = self._asking
-        return not ending
+            if self._asking:
+                self._asking.clear()
+                if instant.settle() and not self._ending:
+                    self._ending.append(instant)
+            else:
+                self._ending.clear()
+                instant.end()
+        return True
 
     def _settle(self, env: Environment) -> None:
         while (self._asking or self._ending) and self._event is None:

@@ -202,12 +202,11 @@ class ParticipantNetwork(Network):
         self.clock = done.now
         self.next = done.next
         for id, at, fate in done.deliveries:
-            if id not in self._inside:
+            message = self._inside.pop(id, None)
+            if message is None:
                 continue  # it was given up
-            message = self._inside.pop(id)
-            deadline = self._deadline(message)
-            if at >= deadline:
-                self._lose(message, Fate.LOSS, deadline)
+            if self._patience is not None and at >= self._deadline(message):
+                self._lose(message, Fate.LOSS, self._deadline(message))
             elif fate is Fate.DELIVERED:
                 self.federation.announce(message, at)
             else:
@@ -219,10 +218,12 @@ class ParticipantNetwork(Network):
         elif done.next is not None and done.next < done.now:
             problem = f"its next event at {done.next}"
         else:
-            wrong = [each for each in done.deliveries if not self._is_possible(each, done.now)]
-            if not wrong:
+            for each in done.deliveries:
+                if not self._is_possible(each, done.now):
+                    problem = f"{each.id} {each.fate.name.lower()} at {each.at}"
+                    break
+            else:
                 return
-            problem = f"{wrong[0].id} {wrong[0].fate.name.lower()} at {wrong[0].at}"
         raise ModelError(
             f"the network was let go from {self.clock} to {until} ns and answered with {problem}",
             now=self.federation.now,

@@ -11,21 +11,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-NEVER = 2**64 - 1
 KINDS = {"p2p": 0, "csma": 1, "wifi": 2, "lrwpan": 3, "other": 4}
 FATES = ("delivered", "loss", "queue_full", "link_down", "node_down")
-_ROOM = 256
-
-
-class Outcome(ctypes.Structure):
-    """What became of a message."""
-
-    _fields_ = (
-        ("at", ctypes.c_uint64),
-        ("id", ctypes.c_uint64),
-        ("fate", ctypes.c_int32),
-        ("reserved", ctypes.c_int32),
-    )
 
 
 class Settings(ctypes.Structure):
@@ -68,11 +55,11 @@ _FUNCTIONS = {
     "sn_unassociated": (_I64,),
     "sn_neighbours": (None, _U32, _U32),
     "sn_begin": (None,),
-    "sn_send": (None, _U64, _U32, _U32, _U32, _U64, _U32),
-    "sn_advance": (_U64, _U64),
+    "sn_way": (None, _TEXT, _TEXT, _U32, _U32, _U32),
+    "sn_enter": (None, _TEXT, _U64, _U64, _U32, _U32, _U32),
+    "sn_answer": (_I32, _I32, _U64, _U64),
+    "sn_serve": (_TEXT, _I32, _I32),
     "sn_catch_up": (None, _U64),
-    "sn_next": (_U64,),
-    "sn_outcomes": (_U32, ctypes.POINTER(Outcome), _U32),
     "sn_now": (_U64,),
     "sn_events": (_U64,),
     "sn_disturb": (None, _U64, _U32, _U32, _I32, _REAL),
@@ -102,26 +89,12 @@ class Binding:
             function = getattr(self.library, name)
             function.restype = result
             function.argtypes = arguments
-        self.advance = self.library.sn_advance
-        self.send = self.library.sn_send
-        self.next = self.library.sn_next
-        self._outcomes = (Outcome * _ROOM)()
         self.doing = ""
 
     def on_giving_up(self, tell: Callable[[str], None]) -> None:
         """Have someone told, with ns-3's own words, when it gives up and ends the process."""
         self._farewell = _FAREWELL(lambda text: tell(text.decode(errors="replace")))
         self.library.sn_on_giving_up(self._farewell)
-
-    def outcomes(self) -> list[tuple[int, int, str]]:
-        """What became of messages since the last call: number, time (ns), fate."""
-        found: list[tuple[int, int, str]] = []
-        room = self._outcomes
-        count = _ROOM
-        while count == _ROOM:
-            count = self.library.sn_outcomes(room, _ROOM)
-            found += [(room[i].id, room[i].at, FATES[room[i].fate]) for i in range(count)]
-        return found
 
     def default(self, name: str, value: str) -> str | None:
         """Set the default of an attribute; what is wrong with it, or None."""

@@ -92,7 +92,6 @@ class Network(ABC):
         library.sn_begin()
         ns3.doing = ""
         self._streams = {tuple(pair) for pair in config["tcp"]}
-        self._ways: dict[tuple[str, str], tuple[int, int, int]] = {}
 
     def let_go(self) -> None:  # noqa: B027 - most hold none
         """Nothing is wanted of it any more: what holds objects of ns-3 in Python is to go."""
@@ -122,13 +121,10 @@ class Network(ABC):
         """The node that a message leaves, the device that it goes to, and the manner: sums of
         STREAM and SIX.
         """
-        way = self._ways.get((source, destination))
-        if way is None:
-            start, end = self.order[source], self.order[destination]
-            segment = self._arrival(start, end)
-            manner = STREAM * ((start, end) in self._streams) + SIX * self._six(start, segment, end)
-            way = self._ways[source, destination] = start, self.device(segment, end), manner
-        return way
+        start, end = self.order[source], self.order[destination]
+        segment = self._arrival(start, end)
+        manner = STREAM * ((start, end) in self._streams) + SIX * self._six(start, segment, end)
+        return start, self.device(segment, end), manner
 
     def _arrival(self, source: int, destination: int) -> int:
         """The segment on which a destination is spoken to."""

@@ -1,19 +1,22 @@
 """The program that simcore starts for a network of ns-3: a network participant.
 
-It speaks the protocol as any other does. An input with content is no message but something that
-simcore wants done: a fault, a stretch of time to catch up with, the figures at the end.
+It speaks the protocol as any other does. What is asked for most, that messages enter and ns-3
+goes on, is answered by the library itself (`native/serving.h`). The rest comes here: a message on a
+way that the library does not know yet, and inputs with content, which are no messages but something
+that simcore wants done: a fault, a stretch of time to catch up with, the figures at the end.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
 from typing import Any
 
-from simcore.protocol.peer import Message, Peer, serve
+from simcore.protocol.peer import Advance, Message, Peer, Refused
 
-from .binding import FATES, NEVER, Binding
+from .binding import FATES, Binding
 from .building import Built, Impossible
 from .building import Network as Made
 
@@ -31,13 +34,36 @@ def made(
     return Adopted(ns3, config, seed, names, native)
 
 
+class _Peer(Peer):
+    """This program, whose library answers what it can."""
+
+    ns3: Binding | None = None
+    """What answers; None: nothing does yet."""
+
+    def _line(self) -> str:
+        if self.ns3 is None or self._rest:
+            return super()._line()
+        while (line := self.ns3.library.sn_serve(self._in, self._out)) is None:
+            pass  # a signal came, and is seen to by now
+        if not line:
+            raise SystemExit(1)  # simcore is gone: nobody is left to tell
+        text: str = line.decode()
+        return text
+
+    def answer(self, ns3: Binding, advance: Advance) -> None:
+        """Have ns-3 go on, and say what happened."""
+        if not ns3.library.sn_answer(self._out, advance.seq, advance.until):
+            raise SystemExit(1)
+
+
 class Network:
-    """ns-3, advanced by simcore."""
+    """ns-3, advanced by simcore.
 
-    kind = "network"
+    Args:
+        peer: this program.
+    """
 
-    def start(self, peer: Peer) -> int | None:
-        """Build the network; nothing happens in it until a message enters."""
+    def __init__(self, peer: _Peer) -> None:
         self._peer = peer
         try:
             self._ns3 = Binding(peer.config["library"])
@@ -50,28 +76,25 @@ class Network:
         except Impossible as error:
             peer.fail(str(error), error.detail)
             _end(1)
-        self._ids: dict[int, str] = {}
-        self._count = 0
-        return None
+        peer.ns3 = self._ns3
 
-    def advance(self, peer: Peer, until: int, inputs: list[Message]) -> int | None:
+    def advance(self, advance: Advance) -> None:
         """Let messages in, go on to the first delivery, and tell what became of which."""
-        ns3 = self._ns3
-        for message in inputs:
-            if (action := message.payload) is not None:
-                self._act(message.at, action)
-                if action["do"] == "report":
-                    return None  # it was the last
+        for message in advance.inputs:
+            if (action := message.payload) is None:
+                self._enter(message)
                 continue
-            self._count += 1
-            self._ids[self._count] = message.id
-            node, device, manner = self._made.way(message.source, message.destination)
-            ns3.send(message.at, node, device, message.size, self._count, manner)
-        ns3.advance(until)
-        for number, at, fate in ns3.outcomes():
-            peer.settle(self._ids.pop(number), at, fate)
-        following: int = ns3.next()
-        return None if following == NEVER else following
+            self._act(message.at, action)
+            if action["do"] == "report":
+                self._peer.done()  # it was the last
+                return
+        self._peer.answer(self._ns3, advance)
+
+    def _enter(self, message: Message) -> None:
+        source, destination = _json(message.source), _json(message.destination)
+        way = self._made.way(message.source, message.destination)
+        self._ns3.library.sn_way(source, destination, *way)
+        self._ns3.library.sn_enter(_json(message.id), message.at, message.size, *way)
 
     def _give_up(self, text: str) -> None:
         """Report ns-3's last words; it can do nothing any more."""
@@ -118,8 +141,27 @@ def _end(code: Any) -> None:
     os._exit(code if isinstance(code, int) else int(code is not None))
 
 
+def _json(text: str) -> bytes:
+    """As simcore writes it, without the quotation marks."""
+    return json.dumps(text, ensure_ascii=False)[1:-1].encode()
+
+
+def main() -> None:
+    """Take part in a run, from its beginning to its end."""
+    try:
+        with _Peer.connect() as peer:
+            assert isinstance(peer, _Peer)
+            network = Network(peer)
+            peer.ready("network")
+            for advance in peer.advances():
+                network.advance(advance)
+    except Refused as error:
+        raise SystemExit(str(error)) from None
+
+
 if __name__ == "__main__":
     try:
-        serve(Network())
+        main()
     except SystemExit as ended:
         _end(ended.code)
+    _end(0)

@@ -8,22 +8,9 @@
 #include "faults.h"
 #include "giving_up.h"
 #include "outputs.h"
+#include "serving.h"
 
 using namespace simcore;
-
-namespace
-{
-
-/// Go on to a time of ns-3 (ns, exclusive), whoever calls Simulator::Stop() before.
-void
-GoOn(uint64_t until)
-{
-    while (TheLedger().fence->RunUntil(until))
-    {
-    }
-}
-
-} // namespace
 
 extern "C"
 {
@@ -216,46 +203,37 @@ sn_begin()
     TheLedger().drops.clear();
 }
 
-/// Have a message enter at a virtual time (ns), which has not passed.
+// -- the exchange
+
+/// Have a way be known: from now on, messages on it enter without anybody being asked.
 void
-sn_send(uint64_t at, uint32_t node, uint32_t to, uint32_t size, uint64_t id, uint32_t manner)
+sn_way(const char* source, const char* destination, uint32_t node, uint32_t to, uint32_t manner)
 {
-    ns3::Time delay = ns3::NanoSeconds(at + TheLedger().warmUp) - ns3::Simulator::Now();
-    ns3::Simulator::ScheduleWithContext(TheWorld().nodes.Get(node)->GetId(), delay, &Send, node, to, size, id, manner);
-    TheLedger().coming++;
+    TheExchange().Know(source, destination, {node, to, manner});
 }
 
-/// Go on to a virtual time (ns, exclusive), or to the end of the instant of the first delivery.
-/// Where it came.
-uint64_t
-sn_advance(uint64_t until)
+/// Have a message enter at a virtual time (ns), which has not passed.
+void
+sn_enter(const char* id, uint64_t at, uint64_t size, uint32_t node, uint32_t to, uint32_t manner)
 {
-    Ledger& ledger = TheLedger();
-    while (!ledger.Empty())
-    {
-        uint64_t deadline = ledger.Deadline();
-        uint64_t bound = std::min(until, deadline);
-        size_t known = ledger.outcomes.size();
-        if (ledger.fence->RunUntil(bound + ledger.warmUp))
-        {
-            for (size_t i = known; i < ledger.outcomes.size(); i++)
-            {
-                if (ledger.outcomes[i].fate == DELIVERED)
-                {
-                    return ledger.Now();
-                }
-            }
-        }
-        else if (deadline < until)
-        {
-            ledger.GiveUp();
-        }
-        else
-        {
-            break;
-        }
-    }
-    return until - 1;
+    TheExchange().Enter(id, at, size, {node, to, manner});
+}
+
+/// Go on to a virtual time (ns, exclusive), or to the end of the instant of the first delivery, and
+/// answer; whether somebody listens.
+int
+sn_answer(int out, uint64_t seq, uint64_t until)
+{
+    return TheExchange().Answer(out, seq, until);
+}
+
+/// Answer until a line comes that is the caller's: that line, or an empty one if nobody is there any
+/// more; null if a signal came.
+const char*
+sn_serve(int in, int out)
+{
+    const std::string* line = TheExchange().Serve(in, out);
+    return line == nullptr ? nullptr : line->c_str();
 }
 
 /// Go on to a virtual time (ns, exclusive), whether messages are under way or not; none arrive.
@@ -263,30 +241,6 @@ void
 sn_catch_up(uint64_t until)
 {
     GoOn(until + TheLedger().warmUp);
-}
-
-/// When something happens next that a message may depend on (virtual ns), or 2^64 - 1.
-uint64_t
-sn_next()
-{
-    Ledger& ledger = TheLedger();
-    if (ledger.Empty())
-    {
-        return NEVER;
-    }
-    uint64_t next = ledger.fence->Next();
-    next = next == NEVER ? NEVER : next - ledger.warmUp;
-    return std::min(next, ledger.Deadline());
-}
-
-uint32_t
-sn_outcomes(Outcome* target, uint32_t room)
-{
-    std::vector<Outcome>& outcomes = TheLedger().outcomes;
-    auto count = static_cast<uint32_t>(std::min<size_t>(room, outcomes.size()));
-    std::copy_n(outcomes.begin(), count, target);
-    outcomes.erase(outcomes.begin(), outcomes.begin() + count);
-    return count;
 }
 
 /// How far ns-3 has come (virtual ns).
