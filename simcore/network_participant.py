@@ -202,15 +202,15 @@ class ParticipantNetwork(Network):
         self.clock = done.now
         self.next = done.next
         for id, at, fate in done.deliveries:
-            message = self._inside.pop(id, None)
-            if message is None:
+            settled = self._inside.pop(id, None)
+            if settled is None:
                 continue  # it was given up
-            if self._patience is not None and at >= self._deadline(message):
-                self._lose(message, Fate.LOSS, self._deadline(message))
+            if self._patience is not None and at >= self._deadline(settled):
+                self._lose(settled, Fate.LOSS, self._deadline(settled))
             elif fate is Fate.DELIVERED:
-                self.federation.announce(message, at)
+                self.federation.announce(settled, at)
             else:
-                self._lose(message, fate, at)
+                self._lose(settled, fate, at)
 
     def _check(self, done: NetworkDone, until: int) -> None:
         if not self.clock <= done.now < until:
