@@ -57,7 +57,8 @@ def timeline(found: Moments) -> Chart:
     cut = " The axis is cut between images." if len(found.windows) > 1 else ""
     note = (
         "Answers: circle from the device itself, square from the edge, triangle from the cloud; "
-        f"hollow if wrong; a cross where none came. A cross on the radio: lost.{cut}"
+        "hollow if wrong; a cross where none came before the run ended. A cross on the radio: "
+        f"lost.{cut}"
     )
     if found.faults:
         kinds = dict.fromkeys(f"{fault.kind} of {fault.target}" for fault in found.faults)

@@ -98,7 +98,8 @@ def moments(
             places, or during a fault.
 
     Raises:
-        UsageError: no such node, it takes no samples, or it took too many between these times.
+        UsageError: no such node, it takes no samples, or it took none or too many between these
+            times.
     """
     with snapshot(connection):
         faults = spans(connection)
@@ -108,14 +109,17 @@ def moments(
         for id, name in candidates:
             images = taken[id]
             own = [fault for fault in faults if name in fault.target.split("->")]
-            some = _choose(images, own)
+            some = _choose(images, own) if between is None else _inside(images, [between])
             if best is None or len(some) > len(best[-1]):
                 best = (id, name, images, own, some)
         if best is None:
             raise UsageError("no node of the run takes samples")
         id, name, images, own, some = best
+        if not some:
+            who = "no node took an" if node is None else f"{node} took no"
+            raise UsageError(f"{who} image between these times")
         windows = [between] if between is not None else _windows(some)
-        inside = [i for i in images if _touches(windows, i.sampled, i.end)]
+        inside = _inside(images, windows)
         if len(inside) > MOST_CHOSEN:
             raise UsageError(
                 f"{name} took {len(inside):,} images between these times, and a figure shows "
@@ -129,6 +133,11 @@ def moments(
             work=_work(connection, id, inside),
             faults=[f for f in own if _touches(windows, f.begin, f.end)],
         )
+
+
+def _inside(images: Sequence[Image], windows: Sequence[tuple[int, int]]) -> list[Image]:
+    """Those that are under way in one of the windows."""
+    return [image for image in images if _touches(windows, image.sampled, image.end)]
 
 
 def _touches(windows: Sequence[tuple[int, int]], begin: int, end: int | None) -> bool:

@@ -117,6 +117,21 @@ def test_a_node_and_a_stretch_of_its_time(folder):
         render(run, node="cloud")
 
 
+def test_a_stretch_in_which_nothing_happened(folder):
+    late = (10**12, 2 * 10**12)
+    with pytest.raises(UsageError, match="no node took an image between these times"):
+        render(folder / "confidence-1", between=late)
+    with pytest.raises(UsageError, match="meter-1 took no image between these times"):
+        render(folder / "confidence-1", node="meter-1", between=late)
+
+
+def test_a_node_is_chosen_for_a_stretch(placed_run):
+    """The one that has most to show of it."""
+    with open_run(placed_run()) as run:
+        found = node_timeline.moments(run.connection, between=(20 * MS, 30 * MS))
+    assert found.node == "meter-1" and [image.n for image in found.images] == [1]
+
+
 def test_too_long_a_stretch(folder, monkeypatch):
     monkeypatch.setattr(node_timeline, "MOST_CHOSEN", 2)
     with pytest.raises(UsageError, match="took 3 images between these times, and a figure shows 2"):
