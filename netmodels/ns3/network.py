@@ -14,6 +14,7 @@ from simcore.errors import ResultsError, SendError
 from simcore.network import Disturbance, LinkMetrics, Path
 from simcore.network_participant import SLICE, ParticipantNetwork
 
+from .core import SharedCore
 from .dialect import Ns3Answers
 from .plan import MAX_DATAGRAM, Segment, flows, least_delay
 from .routes import Routes
@@ -75,6 +76,9 @@ class Ns3Network(ParticipantNetwork):
         self._offline: Counter[int] = Counter()
         """Faults that cut off a node, by its order."""
         self._crashed: set[int] = set()
+        running = participant.running
+        assert running is not None and running.pid is not None, "a process of this machine"
+        self._core = SharedCore(running.pid)
 
     # -- messages
 
@@ -142,14 +146,18 @@ class Ns3Network(ParticipantNetwork):
         if self._waiting:
             self._catch_up(self._waiting[0].entered)
         self._soonest = NEVER
-        super()._go(until)
-        if self.federation.windows is None:
+        if self.federation.windows is not None:
+            super()._go(until)  # others run at the same time
+        else:
+            with self._core:
+                super()._go(until)
             self.federation.recorder.held_from = NEVER
 
     def _catch_up(self, instant: int) -> None:
         """Have ns-3 do what it left undone while nothing was under way, in slices, up to a time."""
         step = SLICE
         while not self._inside and instant - self.clock > step:
+            self._core.free()
             waiting, self._waiting = self._waiting, []
             self._tell({"do": "catch_up"}, self.clock + step)
             began = time.monotonic()
