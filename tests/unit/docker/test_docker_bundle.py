@@ -181,7 +181,7 @@ def test_what_the_scenario_says_of_its_mqtt(
 
 
 def test_a_dispatcher_is_told_of_its_placement() -> None:
-    told = environment(of_scenario(str(ROOT / "scenarios" / "placement.yaml"), "dispatcher"))
+    told = environment(of_scenario(str(ROOT / "scenarios" / "placement_light.yaml"), "dispatcher"))
     config = json.loads(told["SIMCORE_DEPLOY_CONFIG"])
     assert config["broker"] == "broker"
     assert config["placement"]["threshold"] == {"device": "85%", "edge": "90%"}
