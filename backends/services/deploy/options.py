@@ -201,6 +201,7 @@ def _is_filter(value: Any) -> bool:
         isinstance(value, dict)
         and {"filter"} <= value.keys() <= {"filter", "qos"}
         and isinstance(value["filter"], str)
+        and type(value.get("qos", 0)) is int
     )
 
 

@@ -111,6 +111,7 @@ def test_config_may_be_in_a_file(tmp_path: Path) -> None:
         (["--mqtt", '{"subscribe":["a"]}'], "--mqtt makes no sense"),
         (["--mqtt", '{"subscribe":[{"qos":1}]}'], "--mqtt makes no sense"),
         (["--mqtt", '{"subscribe":[{"filter":"a","qs":1}]}'], "--mqtt makes no sense"),
+        (["--mqtt", '{"subscribe":[{"filter":"a","qos":1.0}]}'], "--mqtt makes no sense"),
         (["--base", "nowhere"], "there is no such folder"),
         (["--seed", "-1"], "--seed is '-1': a whole number from 0"),
         (["--life", "0"], "a whole number from 1"),
