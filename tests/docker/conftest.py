@@ -13,6 +13,7 @@ import pytest
 from support import unavailable
 
 try:
+    from brokers import mosquitto
     from engine import Missing, connect, left, made_by_simcore
     from provisions import base_image as make_base
     from provisions import mosquitto_image as make_mosquitto
@@ -24,6 +25,7 @@ except ModuleNotFoundError as error:
     collect_ignore_glob = ["test_*.py"]
 
 if TYPE_CHECKING:
+    from brokers import Mosquitto
     from docker import DockerClient
 
 FOLDER = Path(__file__).parent
@@ -92,3 +94,18 @@ def nothing_left(engine: DockerClient) -> Iterator[None]:
     yield
     found = left(engine, before)
     assert found == [], f"left behind: {found}"
+
+
+@pytest.fixture
+def broker_folder(tmp_path: Path) -> Path:
+    """Where the broker of a test keeps what it needs."""
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def broker(engine: DockerClient, mosquitto_image: str, broker_folder: Path) -> Iterator[Mosquitto]:
+    """A real Mosquitto for one test."""
+    with mosquitto(engine, mosquitto_image, broker_folder) as started:
+        yield started

@@ -44,17 +44,9 @@ class Service:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, broker_folder: Path) -> Path:
     (tmp_path / "service.py").write_text(SERVICE, encoding="utf-8")
-    made = tmp_path / "broker"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
-def broker(engine: DockerClient, mosquitto_image: str, folder: Path) -> Iterator[Mosquitto]:
-    with mosquitto(engine, mosquitto_image, folder) as started:
-        yield started
+    return broker_folder
 
 
 def deployed(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from brokers import Device, Mosquitto, mosquitto
+from brokers import Device, Mosquitto
 from deploying import NODE, deploy, deployed, forget_images
 from docker import DockerClient
 from simcore_backends.docker import images
@@ -95,14 +95,6 @@ def no_images_left(engine: DockerClient) -> Iterator[None]:
     """The node's own images go; those of the services are kept, for they take long to build."""
     yield
     forget_images(engine)
-
-
-@pytest.fixture
-def broker(engine: DockerClient, mosquitto_image: str, tmp_path: Path) -> Iterator[Mosquitto]:
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    with mosquitto(engine, mosquitto_image, folder) as started:
-        yield started
 
 
 @pytest.mark.usefixtures("provisions")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from brokers import Device, Mosquitto, mosquitto
+from brokers import Device, Mosquitto
 from deployed import life_of
 from deploying import NODE, deployed, forget_images
 from docker import DockerClient
@@ -26,14 +26,6 @@ SCENARIOS = ROOT / "scenarios"
 def no_images_left(engine: DockerClient) -> Iterator[None]:
     yield
     forget_images(engine)
-
-
-@pytest.fixture
-def broker(engine: DockerClient, mosquitto_image: str, tmp_path: Path) -> Iterator[Mosquitto]:
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    with mosquitto(engine, mosquitto_image, folder) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
