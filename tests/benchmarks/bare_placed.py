@@ -1,4 +1,4 @@
-"""Placement at scale in SimPy alone: the message flow of `placed.py`, and nothing of it recorded.
+"""Placement at scale in SimPy alone: the message flow of `placed_flow.py`, and nothing of it recorded.
 
 Callbacks, no processes: the quickest that SimPy can be used. Messages have what simcore's have
 while they are under way, with a payload made for each; delays are drawn per sender and link; the
@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 import simpy
-from placed import CLOUD, DEVICE, EDGE, PERIOD, PICTURES, THRESHOLDS
+from placed_flow import CLOUD, DEVICE, EDGE, PERIOD, PICTURES, THRESHOLDS
 from simpy.events import Event, Timeout
 
 LEAST, MEAN = 8_000_000, 2_000_000

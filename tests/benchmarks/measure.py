@@ -78,10 +78,10 @@ simcore: 1
 name: bench-placed
 duration: %(seconds)ds
 nodes:
-  meter: {count: %(nodes)d, model: placed.py:meter}
+  meter: {count: %(nodes)d, model: placed_flow.py:meter}
   gateway: {tier: edge, service: placement}
-  edge: {tier: edge, service: placed.py:Known, workers: 8, config: {compute: 4ms}}
-  cloud: {tier: cloud, service: placed.py:Known, workers: 8, config: {compute: 8ms}}
+  edge: {tier: edge, service: placed_flow.py:Known, workers: 8, config: {compute: 4ms}}
+  cloud: {tier: cloud, service: placed_flow.py:Known, workers: 8, config: {compute: 8ms}}
 network:
   model: latency
   links:
