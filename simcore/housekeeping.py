@@ -90,9 +90,12 @@ class Housekeeper:
         return self.own / self.samples
 
     def request_stop(self, code: ExitCode) -> None:
-        """Have the run end at the next instant."""
+        """Have the run end at the next instant.
+
+        Called by a signal's handler: the program may be in the midst of waiting for `woken`, with
+        the lock in hand that setting it takes. So the thread sets it.
+        """
         self.stop_with = code
-        self.woken.set()
         self._federation.calendar.busy = True
 
     def attend(self) -> None:
@@ -123,6 +126,8 @@ class Housekeeper:
         flushed = ticked = time.monotonic()
         while not self._ended.wait(_PERIOD):
             now = time.monotonic()
+            if self.stop_with is not None:
+                self.woken.set()
             frame = sys._current_frames().get(self._watched)
             if frame is not None:
                 self.samples += 1
