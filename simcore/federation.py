@@ -144,6 +144,8 @@ class Federation:
         self._end_observers: list[Callable[[int], None]] = []
         self.kept: dict[str, Any] = {}
         """What extensions have to find again, by their names."""
+        self.takers: dict[tuple[str, str], Callable[[Any], None]] = {}
+        """Who takes the values of a measurement, by node and name, in place of the results."""
         self.gates: list[Callable[[Node, Path], Path]] = []
         """Extensions that put a path of their own before that of the network; see `path`."""
         self._nodes: dict[str, Node] = {}

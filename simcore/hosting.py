@@ -183,6 +183,10 @@ class HostedNode(Node):
     def measure(self, measure: Measure) -> None:
         """Record what the participant measured, at the instant that it says."""
         if not self.down:
+            taker = self.federation.takers.get((self.name, measure.name))
+            if taker is not None:
+                taker(measure.value)
+                return
             self._measured += 1
             self.federation.recorder.measure(
                 measure.at, self, self._measured, measure.name, measure.value

@@ -74,6 +74,14 @@ class Mine(Policy):
         place = "cloud" if ask.n % self.config["every"] == 0 else "edge"
         return Decision(place, f"image {ask.n}, every {self.config['every']}")
 
+class Nobody(Mine):
+    '''Two of three images are left to their devices, one of them without a word.'''
+
+    def decide(self, ask):
+        if ask.n % 3 == 0:
+            return super().decide(ask)
+        return Decision(None, f"image {ask.n} does not matter" if ask.n % 3 == 1 else "")
+
 class Wrong(Mine):
     def decide(self, ask):
         return Decision("moon", "far")

@@ -13,6 +13,7 @@ from rich.text import Text
 from simcore.cli.console import make_console
 from simcore.results import show
 from simcore.results.store import open_run
+from simcore.results.tables import NO_ANSWER
 from simcore.results.trace import Chain, Hop, Traced, TracedInference, request_of
 from simcore.results.trace import trace as find_chain
 from simcore.units import show_exact
@@ -107,7 +108,9 @@ def _inference(inference: TracedInference, console: Console) -> None:
     """What was answered and why, and where the time went."""
     head = f"Picture {inference.n} of {inference.node}: "
     if inference.latency is None:
-        _line(console, Text(f"{head}no answer"))
+        told = inference.reason not in (None, "", NO_ANSWER)
+        why = f" ({show.label(inference.reason)})" if told else ""
+        _line(console, Text(f"{head}no answer{why}"))
         return
     verdict = ""
     if inference.truth is not None:

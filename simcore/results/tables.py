@@ -9,6 +9,8 @@ import sqlite3
 
 from simcore.message import Fate
 
+NO_ANSWER = "no answer"
+"""Reason of inferences that their device was left alone with, and nothing tells why."""
 UNDER_WAY = "under way"
 """Reason of inferences that the end of the run cut off; nobody knows what became of them."""
 

@@ -194,6 +194,40 @@ def test_a_policy_of_ones_own(tmp_path, implementation):
     assert digest == run(tmp_path / "again", *OWN, base=base)
 
 
+@pytest.mark.parametrize(
+    ("text", "dispatcher", "implementation"),
+    [
+        (SCENARIO, "gateway", "python_model"),
+        (SCENARIO, "gateway", "process"),
+        (OVER_MQTT, "dispatcher", "python_model"),
+    ],
+)
+@pytest.mark.parametrize(("rule", "place"), [("remote", None), ("both", "device")])
+def test_why_a_policy_leaves_devices_alone_is_kept(
+    tmp_path, text, dispatcher, implementation, rule, place
+):
+    """To the last image that it was asked about, and outside the measurements."""
+    overrides = [
+        "placement.policy=my_policy.py:Nobody",
+        f"placement.config={{every: 3, rule: {rule}}}",
+        f"nodes.{dispatcher}.implementation={implementation}",
+    ]
+    run(tmp_path / "run", *overrides, text=text, base=write(tmp_path))
+    with simcore.open_run(tmp_path / "run") as found:
+        query = "SELECT n, place, reason FROM inference WHERE reason != 'under way'"
+        rows = found.connection.execute(query).fetchall()
+        names = {name for (name,) in found.connection.execute("SELECT name FROM measurement")}
+    assert len(rows) > 80
+    for n, where, reason in rows:
+        if n % 3 == 0:
+            assert (where, reason) == (place or "cloud", "what there is")
+        elif n % 3 == 1:
+            assert (where, reason) == (place, f"image {n} does not matter")
+        else:
+            assert (where, reason) == (place, "decided for nobody")
+    assert names <= {"accuracy", "placement"}
+
+
 @pytest.mark.parametrize("implementation", ["python_model", "process"])
 def test_a_policy_that_decides_nonsense_is_named_once(tmp_path, implementation):
     base = write(tmp_path)

@@ -8,6 +8,7 @@ policy decides, and sends the result back. What makes no sense is counted, as th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -17,6 +18,7 @@ from simcore.extensions.placement.policy import (
     CLOUD,
     DEVICE,
     EDGE,
+    LEFT_ALONE,
     Answer,
     Ask,
     Policy,
@@ -223,7 +225,11 @@ class Dispatcher:
             self._accept(ctx, device, client, image, place, reason)
         elif place in self._nodes and place not in image.asked:
             self._ask(ctx, device, client, image, place, reason)
-        elif place is not None:
+        elif place is None:
+            # The device learns nothing of it; the table of inferences is told why.
+            left = {"device": device, "n": image.n, "why": reason}
+            ctx.record(LEFT_ALONE, json.dumps(left))
+        else:
             raise self._nonsense(ctx, image, device, place)
 
     def _ask(

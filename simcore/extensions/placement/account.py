@@ -1,9 +1,10 @@
 """What became of each inference, told from the messages of devices.
 
 An inference is over when its device has its final answer: its own, if it keeps that, or the result.
-Where the question or the result is lost, it is left with its own answer, if it has one.
+Where the question or the result is lost, it is left with its own answer, if it has one; likewise
+where the policy decides that nobody is to answer, of which only the dispatcher tells.
 
-What is recorded depends on messages and their times alone. Of devices that run free, their messages
+What is measured depends on messages and their times alone. Of devices that run free, their messages
 may be known in another order than they were sent.
 
 Nodes that act as devices and are not named as such are not counted: a group may be so on purpose in
@@ -22,8 +23,9 @@ from msgspec import Meta
 from simcore.errors import ModelError, UsageError
 from simcore.message import Message
 from simcore.protocol.loading import load_object
-from simcore.results.tables import UNDER_WAY
+from simcore.results.tables import NO_ANSWER, UNDER_WAY
 
+from .policy import LEFT_ALONE
 from .rules import MOST
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ _Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _Number = Annotated[int, Meta(ge=1, le=MOST)]
 Label = bool | int | float | str | None
 _Label = bool | _Whole | float | str | None
-NO_ANSWER = "no answer"
+NOBODY = "decided for nobody"
+"""The reason of a policy that leaves a device alone and does not say why."""
 _MOST_NAMED = 5
 """Nodes that a warning names."""
 _LIFE = 2**40
@@ -62,6 +65,14 @@ class _Result(msgspec.Struct, gc=False):
     confidence: float | None = None
     place: str | None = None
     why: str | None = None
+
+
+class _Left(msgspec.Struct, gc=False):
+    """What a dispatcher measures under the name `LEFT_ALONE`."""
+
+    device: str
+    n: _Number
+    why: str
 
 
 class Inference(NamedTuple):
@@ -94,14 +105,16 @@ class _Device:
         node: its node.
         began: when each of its lives did, ns.
         open: what it has asked and what is not answered, by life and n.
+        left: why the policy wants nobody to answer, likewise.
     """
 
-    __slots__ = ("began", "node", "open")
+    __slots__ = ("began", "left", "node", "open")
 
     def __init__(self, node: Node) -> None:
         self.node = node
         self.began = [0]
         self.open: dict[tuple[int, int], Inference] = {}
+        self.left: dict[tuple[int, int], str] = {}
 
     def life(self, at: int) -> int:
         """Which life it was in at a virtual time (ns), from 0."""
@@ -118,10 +131,13 @@ class Account:
     Args:
         federation: the run.
         devices: those that take samples.
+        dispatcher: the name of the node that they ask.
         truth: gives the label of an image by its index, as file.py:function; None: not known.
     """
 
-    def __init__(self, federation: Federation, devices: list[Node], truth: str | None) -> None:
+    def __init__(
+        self, federation: Federation, devices: list[Node], dispatcher: str, truth: str | None
+    ) -> None:
         self._recorder = federation.recorder
         self._federation = federation
         self._devices = {node.order: _Device(node) for node in devices}
@@ -136,6 +152,7 @@ class Account:
                 raise UsageError(f"{truth} is not a function")
         self._samples = msgspec.json.Decoder(_Sample).decode
         self._results = msgspec.json.Decoder(_Result).decode
+        self._lefts = msgspec.json.Decoder(_Left).decode
         self._handlers: Mapping[str, Callable[[Message], None]] = {
             "reading": self._reading,
             "image": self._image,
@@ -144,6 +161,7 @@ class Account:
         federation.observe(self._observe)
         federation.observe_lives(self._live)
         federation.observe_end(self._end)
+        federation.takers[dispatcher, LEFT_ALONE] = self._left
 
     def _observe(self, message: Message) -> None:
         handler = self._handlers.get(message.kind)
@@ -215,6 +233,21 @@ class Account:
             )  # fmt: skip
         self._close(device, message.at, row)
 
+    def _left(self, value: Any) -> None:
+        """The policy has decided for nobody."""
+        try:
+            left = self._lefts(value)
+        except (TypeError, msgspec.MsgspecError):
+            return
+        node = self._federation.nodes.get(left.device)
+        device = None if node is None else self._devices.get(node.order)
+        if device is None:
+            return
+        for life in reversed(range(len(device.began))):
+            if (life, left.n) in device.open:
+                device.left[life, left.n] = left.why or NOBODY
+                return
+
     def _end(self, end: int) -> None:
         """The run ends (ns): what is still open stays without a result.
 
@@ -232,9 +265,10 @@ class Account:
                 if row is not None:
                     self._recorder.inference(row)
         for device in self._devices.values():
-            for row in device.open.values():
-                young = end - row.sent <= self._longest
-                self._recorder.inference(_cut_off(row) if young else _alone(row))
+            for key, row in device.open.items():
+                left = device.left.get(key)
+                young = left is None and end - row.sent <= self._longest
+                self._recorder.inference(_cut_off(row) if young else _alone(row, left or NO_ANSWER))
             device.open.clear()
         if self._unnamed:
             self._warn()
@@ -304,9 +338,9 @@ class Account:
         )
 
 
-def _alone(row: Inference) -> Inference:
+def _alone(row: Inference, why: str = NO_ANSWER) -> Inference:
     """The same inference without a result."""
-    return row._replace(reason=NO_ANSWER)
+    return row._replace(reason=why)
 
 
 def _cut_off(row: Inference) -> Inference:

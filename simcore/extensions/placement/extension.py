@@ -78,7 +78,7 @@ class Placement:
             spec.name for _, name in _named(value["devices"], ()) for spec in scenario.select(name)
         )
         devices = [federation.nodes[name] for name in names]
-        Account(federation, devices, value.get("truth"))
+        Account(federation, devices, value["dispatcher"], value.get("truth"))
 
     def doctor(self) -> tuple[bool, str]:
         """Always works."""

@@ -18,6 +18,8 @@ from simcore.protocol.loading import load_object
 from simcore.units import duration, ratio
 
 DEVICE, EDGE, CLOUD = ("device", "edge", "cloud")
+LEFT_ALONE = "left_alone"
+"""What a dispatcher measures where nobody is to answer: JSON with `device`, `n` and `why`."""
 STALE = 10_000_000_000
 """Age (ns) at which an observed round trip of a place tells nothing about the next any more."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -350,6 +351,13 @@ def test_a_policy_may_accept_any_answer_and_change_rules(tmp_path):
         "rule": "confidence 1",
     }  # fmt: skip
     assert sent[3] == 24
+
+
+def test_why_nobody_is_to_answer_is_told_to_simcore_alone(tmp_path):
+    desk = desk_of(tmp_path, "(None, 'too \\u00e4hnlich')")
+    assert desk.image(confidence=0.5) == []
+    (told,) = desk.unexpected
+    assert json.loads(told) == {"device": "m-0", "n": 1, "why": "too \u00e4hnlich"}
 
 
 def rules(sent: Any) -> list[Any]:

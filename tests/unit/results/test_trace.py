@@ -173,7 +173,15 @@ def test_any_message_of_an_inference_tells_of_it(placed_run):
     kept = CliRunner().invoke(command, [run, "meter-0/1"]).output
     assert "7 from the device (sure), right, after 5 ms\n  sampling 1 ms, computing 4 ms" in kept
     lost = CliRunner().invoke(command, [run, "--inference", "meter-1", "2"]).output
-    assert "Picture 2 of meter-1: no answer" in lost and "lost: loss" in lost
+    assert "Picture 2 of meter-1: no answer\n" in lost and "lost: loss" in lost
+
+
+def test_why_a_policy_left_a_device_alone_is_told(placed_run):
+    run = placed_run()
+    with closing(sqlite3.connect(run / "run.sqlite")) as connection, connection:
+        connection.execute("UPDATE inference SET reason = 'too dark' WHERE place IS NULL")
+    output = CliRunner().invoke(command, [str(run), "--inference", "meter-1", "2"]).output
+    assert "Picture 2 of meter-1: no answer (too dark)\n" in output
 
 
 def test_an_inference_that_took_no_time_has_no_parts(placed_run):
