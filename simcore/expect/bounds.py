@@ -8,9 +8,21 @@ from __future__ import annotations
 
 import math
 
-from simcore.expect.tree import Count, Expectation, Inferred, Literal, Negative, Node, Operation
+from simcore.expect.tree import (
+    REASONS,
+    Count,
+    Expectation,
+    Inferred,
+    Literal,
+    Negative,
+    Node,
+    Operation,
+    terms_of,
+)
 
 _Bounds = tuple[float, float]
+_FATES = (("delivered", None), ("in_flight", None), *(("lost", why) for why in (*REASONS, None)))
+"""What can become of a message: one of these."""
 
 
 def told_beforehand(expectation: Expectation) -> str | None:
@@ -64,11 +76,36 @@ def _join(operator: str, a: float, b: float) -> float:
 
 
 def _is_part(some: Node, all_: Node) -> bool:
-    """Whether one counts some of the messages that the other counts."""
-    return (
-        isinstance(some, Count)
-        and isinstance(all_, Count)
-        and all_.what in ("sent", some.what)
-        and all_.reason in (None, some.reason)
-        and all_.kind in (None, some.kind)
-    )
+    """Whether one counts some of the messages that the other counts, in whatever sums."""
+    kinds = {term.kind for term in (*terms_of(some), *terms_of(all_)) if isinstance(term, Count)}
+    for kind in (*kinds, None):
+        for what, reason in _FATES:
+            message = Count(what, reason, kind)
+            part, whole = _times(some, message), _times(all_, message)
+            if part is None or whole is None or not 0 <= part <= whole:
+                return False
+    return True
+
+
+def _times(node: Node, message: Count) -> int | None:
+    """How many times sums and differences of counts count a message; None of all else.
+
+    Args:
+        message: one of this fate and kind; without a kind: of one that is not named.
+    """
+    if isinstance(node, Count):
+        fits = (
+            node.what in ("sent", message.what)
+            and node.reason in (None, message.reason)
+            and node.kind in (None, message.kind)
+        )
+        return int(fits)
+    if isinstance(node, Negative):
+        inner = _times(node.operand, message)
+        return None if inner is None else -inner
+    if not isinstance(node, Operation) or node.operator not in "+-":
+        return None
+    left, right = _times(node.left, message), _times(node.right, message)
+    if left is None or right is None:
+        return None
+    return left + right if node.operator == "+" else left - right

@@ -166,14 +166,15 @@ class Expectation:
 
     def terms(self) -> tuple[Term, ...]:
         """What it asks of the run, each once, in order of appearance."""
-        return tuple(dict.fromkeys([*_terms(self.left), *_terms(self.right)]))
+        return tuple(dict.fromkeys([*terms_of(self.left), *terms_of(self.right)]))
 
 
-def _terms(node: Node) -> Iterator[Term]:
+def terms_of(node: Node) -> Iterator[Term]:
+    """What a value asks of the run, in order of appearance."""
     if isinstance(node, Operation):
-        yield from _terms(node.left)
-        yield from _terms(node.right)
+        yield from terms_of(node.left)
+        yield from terms_of(node.right)
     elif isinstance(node, Negative):
-        yield from _terms(node.operand)
+        yield from terms_of(node.operand)
     elif not isinstance(node, Literal):
         yield node
