@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from simcore.results.tables import has_rows
 
@@ -130,6 +130,16 @@ def costs(connection: sqlite3.Connection) -> Mapping[str, Costs]:
     return {name: Costs(*row) for name, *row in rows}
 
 
+def energy_gap(manifest: Mapping[str, Any], connection: sqlite3.Connection) -> str | None:
+    """What lacks of the energy of a run that has not told of its end; None if nothing does."""
+    if (manifest.get("exit") or {}).get("reason") != "running" or not has_rows(connection, "meter"):
+        return None
+    return (
+        "only of lives of nodes that had ended; what others drew is written when the run ends, "
+        "and this one goes on, or was killed"
+    )
+
+
 def of_batteries(connection: sqlite3.Connection) -> bool:
     """Whether all that was recorded as `LIFETIME` is of batteries, and not a model's own."""
     if not has_rows(connection, "meter"):
@@ -144,7 +154,7 @@ def of_batteries(connection: sqlite3.Connection) -> bool:
 def node_energies(connection: sqlite3.Connection) -> Mapping[str, NodeEnergy]:
     """What each node with an entry under `energy` drew, by its name, in the scenario's order.
 
-    Empty for a run without `energy`. Lives that have not ended yet are missing.
+    Empty for a run without `energy`. Lives that have not ended yet are missing; see `energy_gap`.
     """
     known = costs(connection)
     if not known or not has_rows(connection, "energy"):

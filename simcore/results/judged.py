@@ -13,7 +13,7 @@ import numpy as np
 
 from simcore.results import show
 from simcore.results.confusion import Confusion, confusion
-from simcore.results.energy import node_energies
+from simcore.results.energy import energy_gap, node_energies
 from simcore.results.inferences import (
     PLACES,
     Inferences,
@@ -39,6 +39,7 @@ class Judged:
         confusion: of all answers.
         energies: energy (J) of a node by part, means over the nodes of each group; empty if the
             run counts none.
+        energy_gap: what lacks of them, and of the energy of inferences; None if nothing does.
         groups: groups of nodes that take samples.
         deadline: what counts as late, ns; None without one.
     """
@@ -49,6 +50,7 @@ class Judged:
     figures: Sequence[PlaceFigures]
     confusion: Confusion
     energies: Mapping[str, Mapping[str, float]]
+    energy_gap: str | None
     groups: Sequence[str]
     deadline: int | None
 
@@ -79,6 +81,7 @@ def judge(run: Run) -> Judged | None:
             figures=summarise(inferences, deadline=deadline),
             confusion=confusion(run.connection),
             energies=_energies(run.connection),
+            energy_gap=energy_gap(run.manifest, run.connection),
             groups=_groups(run.connection, np.unique(inferences.node).tolist()),
             deadline=deadline,
         )

@@ -11,6 +11,7 @@ import yaml
 from simcore.errors import UsageError
 from simcore.expect import ExpectationError, Outcome, evaluate, parse
 from simcore.results import page, report_inferences, show
+from simcore.results.energy import energy_gap
 from simcore.results.faults import spans
 from simcore.results.figures import of_messages
 from simcore.results.inferences import deadline_of
@@ -94,6 +95,7 @@ def _facts(run: Run, sent: int) -> list[tuple[str, str]]:
                 ("participants", show.participants(manifest)),
                 ("windows", show.windows(manifest)),
                 ("late", show.lateness(manifest, sent)),
+                ("energy", energy_gap(manifest, run.connection)),
             )
             if text
         ),

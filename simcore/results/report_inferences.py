@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from simcore.results import inference_figures as draw
 from simcore.results import show
@@ -32,7 +33,8 @@ def charts(run: Judged, moments: Moments) -> list[Chart]:
         bars = [(f.place, f.split) for f in (run.everything, *places)]
         found.append(draw.breakdown(bars[len(places) == 1 :], by="place"))
     if run.energies:
-        found.append(draw.energy(list(run.energies.items())[: draw.MOST], by="group"))
+        chart = draw.energy(list(run.energies.items())[: draw.MOST], by="group")
+        found.append(replace(chart, note=f"{chart.note} {_gap(run)}".strip()))
     if 0 < len(run.confusion.labels) <= draw.MOST:
         found.append(draw.confusion_matrix(run.confusion))
     return [*found, timeline(moments)]
@@ -51,7 +53,13 @@ def _places(run: Judged) -> TableView:
         f"In time: share of all inferences, deadline: {deadline}. Bytes: of all messages of an "
         "inference, mean. Energy: of the device for one inference, mean."
     )
+    note = f"{note} {_gap(run)}".strip()
     return TableView("Inferences", columns, rows, note=note)
+
+
+def _gap(run: Judged) -> str:
+    """What lacks of its energy, as a sentence; nothing if nothing does."""
+    return "" if run.energy_gap is None else f"Energy is {run.energy_gap}."
 
 
 def _place(figures: PlaceFigures) -> Cells:

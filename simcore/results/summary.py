@@ -18,7 +18,7 @@ from rich.text import Text
 
 from simcore.expect import Outcome
 from simcore.results import inference_summary, next_steps, show
-from simcore.results.energy import PARTS, NodeEnergy, node_energies
+from simcore.results.energy import PARTS, NodeEnergy, energy_gap, node_energies
 from simcore.results.faults import bundles
 from simcore.results.inferences import deadline_of, summarise
 from simcore.results.metrics import Flow, Metrics
@@ -207,6 +207,9 @@ def _energy(run: Run, console: Console) -> None:
     groups: dict[str, list[NodeEnergy]] = {}
     for node in node_energies(run.connection).values():
         groups.setdefault(node.group, []).append(node)
+    gap = energy_gap(run.manifest, run.connection)
+    if gap is not None:
+        _line(console, ("Energy", "bold"), f"   {gap}\n")
     if not groups:
         return
     stated = any(set(node.parts) - {*PARTS} for nodes in groups.values() for node in nodes)

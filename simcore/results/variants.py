@@ -332,4 +332,5 @@ def _warnings(runs: Sequence[Judged]) -> list[str]:
     unfinished = [run.path.name for run in runs if not run.manifest.get("digest")]
     if unfinished:
         found.append(f"Not finished: {', '.join(unfinished)}.")
+    found += [f"{run.path.name}: energy {run.energy_gap}." for run in runs if run.energy_gap]
     return found

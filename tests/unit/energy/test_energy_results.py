@@ -12,10 +12,11 @@ from worlds import PLUGINS, S, both, play, world
 
 from simcore import Federation, open_run
 from simcore.cli.compare import _print
+from simcore.errors import ExitCode, Interrupted
 from simcore.experiments.figures import Metric, figures
 from simcore.extensions import energy
 from simcore.results.compare import compare
-from simcore.results.energy import Costs, costs, node_energies
+from simcore.results.energy import Costs, costs, energy_gap, node_energies
 from simcore.results.metrics import Metrics
 from simcore.results.report import content
 from simcore.results.summary import print_summary
@@ -138,6 +139,7 @@ def test_a_run_without_energy(tmp_path):
     with open_run(tmp_path / "run") as run:
         assert costs(run.connection) == node_energies(run.connection) == {}
         assert len(run.energy()) == 0
+        assert energy_gap({"exit": {"reason": "running"}}, run.connection) is None
 
 
 def test_a_run_that_nobody_ends_is_forgotten():
@@ -154,16 +156,17 @@ def test_a_run_that_nobody_ends_is_forgotten():
 
 
 def test_what_is_known_while_a_run_goes_on(tmp_path):
-    """A life that has ended can be read; the one that goes on cannot."""
+    """A life that has ended can be read; the one that goes on cannot, and what is shown says so."""
 
     def look(federation):
         federation.env.run(until=7 * S)
         federation.recorder.flush(7 * S)
+        told.append(said(tmp_path / "run"))
         with open_run(tmp_path / "run") as run:
-            seen.append((list(costs(run.connection)), list(node_energies(run.connection))))
+            known.append((list(costs(run.connection)), list(node_energies(run.connection))))
         federation.env.run(until=8 * S)
 
-    seen = []
+    known, told = [], []
     scenario = world(
         {"meter": {"does": None, "count": 2}},
         faults=[{"at": "5s", "for": "1s", "node": "meter-1", "crash": True}],
@@ -171,4 +174,54 @@ def test_what_is_known_while_a_run_goes_on(tmp_path):
         lasts="8s",
     )
     play(scenario, look, out=tmp_path / "run")
-    assert seen == [(["meter-0", "meter-1"], ["meter-1"])]
+    assert known == [(["meter-0", "meter-1"], ["meter-1"])]
+    [(summary, fact)] = told
+    assert f"Energy {fact}" in summary
+    assert fact.startswith("only of lives of nodes that had ended;")
+    _, fact = said(tmp_path / "run")
+    assert fact is None
+
+
+def said(path):
+    """The lines of a run's summary, and what its report says of its energy as a whole."""
+    target = io.StringIO()
+    with open_run(path) as run:
+        print_summary(run, Console(file=target, width=120))
+        facts = dict(content(run).facts)
+    return [" ".join(line.split()) for line in target.getvalue().splitlines()], facts.get("energy")
+
+
+STOPS = [RuntimeError(), KeyboardInterrupt(), Interrupted(ExitCode.TERMINATED)]
+
+
+@pytest.mark.parametrize("error", STOPS, ids=lambda error: type(error).__name__)
+def test_a_run_that_is_stopped_tells_of_its_energy_so_far(tmp_path, error):
+    """Also of what goes on: idle for one second, then in the camera's state for four."""
+
+    def end():
+        raise error
+
+    def stopped(federation):
+        federation.at(5 * S, end)
+        federation.env.run(until=8 * S)
+
+    def filming(node):
+        yield node.sleep("1s")
+        energy.enter(node, "camera")
+
+    scenario = world(
+        {"meter": {"does": filming, "count": 2}},
+        faults=[{"at": "3s", "for": "1s", "node": "meter-1", "crash": True}],
+        extensions={"energy": {"meter": {"idle": "1mW", "states": {"camera": "101mW"}}}},
+        lasts="8s",
+    )
+    with pytest.raises(type(error)):
+        play(scenario, stopped, out=tmp_path / "run")
+    with open_run(tmp_path / "run") as run:
+        found = node_energies(run.connection)
+    nothing = {"active": 0, "tx": 0, "rx": 0}
+    one, two = ({**nothing, **found[name].parts} for name in ("meter-0", "meter-1"))
+    assert one == pytest.approx({**nothing, "idle": 1e-3, "camera": 404e-3})
+    # Down for a second, and in its second life for another until it is stopped.
+    assert two == pytest.approx({**nothing, "idle": 2e-3, "camera": 202e-3})
+    assert said(tmp_path / "run")[1] is None

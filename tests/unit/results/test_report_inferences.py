@@ -337,6 +337,20 @@ def test_differences_beyond_the_scenario_are_said(tmp_path):
     assert list(compared.warnings) == ["The runs differ in their inputs.", "Not finished: b."]
 
 
+def test_energy_of_a_run_that_was_killed_is_said_to_lack(tmp_path):
+    killed = {"digest": None, "exit": {"reason": "running"}}
+    one = make_inferring(tmp_path / "a", "edge", images=2)
+    other = make_inferring(tmp_path / "b", "cloud", images=2, told=killed)
+    lack = "only of lives of nodes that had ended; what others drew is written when the run ends"
+    text = render(other)
+    (caption,) = [each for each in Page(text).texts["figcaption"] if "Energy that" in each]
+    assert f"Energy is {lack}" in caption
+    assert text.count(f"Energy is {lack}") == 2  # and below the table
+    assert lack not in render(one)
+    first, second = variants.compare([one, other]).warnings
+    assert first == "Not finished: b." and second.startswith(f"b: energy {lack}")
+
+
 def test_many_runs_have_one_digest_together(tmp_path):
     manifests = [{"scenario": {"name": "s"}, "seed": n, "digest": f"{n:064}"} for n in range(9)]
     runs = [("edge", manifest) for manifest in manifests]
