@@ -31,7 +31,7 @@ class Comparison:
 
     digests: tuple[str | None, str | None]
     scenario: Mapping[str, Pair]
-    """Keys of the resolved scenario, as dotted paths."""
+    """Keys of the resolved scenario, as dotted paths; but for its expectations."""
     inputs: Mapping[str, Pair]
     versions: Mapping[str, Pair]
     other: Mapping[str, Pair]
@@ -65,7 +65,7 @@ def compare(first: Run, second: Run) -> Comparison:
     same = digests[0] is not None and digests[0] == digests[1]
     return Comparison(
         digests=digests,
-        scenario=differing(flatten(a.get("resolved") or {}), flatten(b.get("resolved") or {})),
+        scenario=differing(experiment(a), experiment(b)),
         inputs=differing(a.get("inputs") or {}, b.get("inputs") or {}),
         versions=differing(_versions(a), _versions(b)),
         other=differing(_other(a), _other(b)),
@@ -76,6 +76,12 @@ def compare(first: Run, second: Run) -> Comparison:
         durations=_durations(*figures),
         difference=None if same else first_difference(first.connection, second.connection),
     )
+
+
+def experiment(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The scenario as it was run, as leaves by their paths; what is expected changes no run."""
+    resolved = manifest.get("resolved") or {}
+    return flatten({key: resolved[key] for key in resolved if key != "expect"})
 
 
 def flatten(value: Any, path: str = "") -> dict[str, Any]:

@@ -19,7 +19,7 @@ import numpy as np
 from simcore.errors import UsageError
 from simcore.experiments.statistics import Estimate, estimate, student_t
 from simcore.results import show
-from simcore.results.compare import flatten
+from simcore.results.compare import experiment
 from simcore.results.confusion import Confusion
 from simcore.results.inference_figures import Point
 from simcore.results.inferences import PlaceFigures, pareto
@@ -265,9 +265,8 @@ def _unlike(run: Judged, others: Sequence[Judged]) -> str:
 
 
 def _setting(run: Judged) -> dict[str, Any]:
-    """The scenario as it was run, as leaves by their paths; what is expected changes no run."""
-    resolved = run.manifest.get("resolved") or {}
-    return flatten({key: resolved[key] for key in resolved if key not in ("seed", "expect")})
+    """The scenario as it was run but for its seed, as leaves by their paths."""
+    return {key: value for key, value in experiment(run.manifest).items() if key != "seed"}
 
 
 def _varied(runs: Sequence[Judged]) -> list[str]:

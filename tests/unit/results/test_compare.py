@@ -38,6 +38,14 @@ def test_what_differs(pair):
     assert (found.difference.record, found.difference.field) == ("meter-0 #1", "occurs")
 
 
+def test_what_is_expected_is_no_difference_of_two_experiments(make_run):
+    told = [{"seed": 7, **expected} for expected in ({"expect": ["sent > 1"]}, {"expect": []}, {})]
+    runs = [make_run(f"{n}", manifest={"resolved": each}) for n, each in enumerate(told)]
+    for path in runs[1:]:
+        with open_run(runs[0]) as first, open_run(path) as second:
+            assert compare(first, second).scenario == {}
+
+
 def test_windows_and_exactness_are_compared(make_run):
     first, second = make_run("a"), make_run("b", manifest=OUTSIDE, outside={})
     with open_run(first) as a, open_run(second) as b:
