@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import simcore
 from simcore.commands import note_inputs, timeouts
 from simcore.errors import MissingDependency
-from simcore.failure import CONNECTING, Phase
 from simcore.hosting import host
 from simcore.node import Node
 from simcore.participant import Kind, Participant
@@ -23,6 +22,7 @@ from simcore.plugins import Determinism, Path
 
 from .. import service_keys
 from . import images, keys
+from .advice import advice_for
 from .engine import Absent, Engine, EngineError, failures, text_of
 from .files import Share
 from .fleet import Fleet
@@ -96,11 +96,13 @@ class Docker:
             config = service_keys.hosted_config(federation, spec, BASE)
             note_inputs(federation, [options["service"].rpartition(":")[0]], options)
         kind = self.kind_of(options)
+        base = federation.scenario.base.absolute()
+        advise = advice_for(options, base, transport)
 
         def make(life: int) -> Participant:
             return ContainerParticipant(
                 federation, name, names, launcher, kind=kind, config=config, life=life,
-                transport=transport, health=options.get("health"), advice=_advice(transport),
+                transport=transport, health=options.get("health"), advice=advise,
                 **timeouts(options),
             )  # fmt: skip
 
@@ -181,21 +183,3 @@ def _runtime() -> list[Share]:
         Share(f"{images.RUNTIME}/simcore", core),
         Share(f"{images.RUNTIME}/simcore_backends", backends, ("__init__.py", "mqtt", "services")),
     ]
-
-
-def _advice(transport: str) -> Any:
-    def advise(phase: Phase, rule: str) -> str | None:
-        if rule == "deadline" and phase is CONNECTING and transport == "shared":
-            return (
-                "if its engine does not let containers use a socket of this machine, "
-                "say transport: stdio"
-            )
-        if rule == "process-ended" and phase is CONNECTING:
-            return (
-                "it runs as nobody, with a file system that it cannot write to, without network "
-                "and capabilities; 'allow' gives it more. A service needs Python 3.11 or newer "
-                "as python3 in its image"
-            )
-        return None
-
-    return advise

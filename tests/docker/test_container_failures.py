@@ -105,6 +105,21 @@ def test_program_that_does_not_get_ready(project: Project, mode: str) -> None:
     assert says in report.first
 
 
+def test_program_whose_file_was_not_listed(project: Project) -> None:
+    report = failed(project, *sink("program.py", "floods", files="[more.py]"))
+    assert report.first.startswith("sink exited with code 2 before it was ready")
+    assert (
+        "advice: program.py of the scenario's folder is not in the container: with "
+        "files: [program.py] it is, in /scenario\n" in report.text
+    )
+
+
+def test_image_whose_program_knows_nothing_of_simcore(project: Project) -> None:
+    report = failed(project, "--set=nodes.sink.command=[sleep, '600']", *sink(start_timeout="2s"))
+    assert report.rule == "deadline"
+    assert "advice: its program has to speak simcore's protocol (docs/participants" in report.text
+
+
 def test_program_that_does_not_answer(project: Project) -> None:
     report = failed(project, *sink("program.py", "late", timeout="500ms"))
     assert report.rule == "deadline"
