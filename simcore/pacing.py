@@ -22,7 +22,13 @@ _PATIENCE = 1.0
 
 
 class Visitors(Protocol):
-    """Those who come from outside, as they like, while a run is paced."""
+    """Those who come from outside, as they like, while a run is paced.
+
+    Attributes:
+        key: of the scenario, that lets them in.
+    """
+
+    key: str
 
     def open(self, wake: Callable[[], None]) -> None:
         """Let them come; `wake` may be called from any thread when one has."""

@@ -159,6 +159,10 @@ def _advance(
     try:
         if realtime is not None:
             return run_paced(federation, realtime, housekeeper)
+        for visitors in federation.visitors:
+            federation.say(
+                f"{visitors.key} has no effect: the run is not paced (--realtime FACTOR)"
+            )
         federation.env.run(until=federation.end)
     except SimcoreError:
         raise

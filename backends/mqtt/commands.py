@@ -45,7 +45,8 @@ def read(kind: str, payload: Any) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise BadCommand(f"its payload is to have the fields {', '.join(fields)}")
     if unknown := given.keys() - set(fields):
-        raise BadCommand(f"it has no field {sorted(unknown)[0]!r}")
+        has = f"has {', '.join(fields)}" if fields else "has none"
+        raise BadCommand(f"it has no field {sorted(unknown)[0]!r}; {kind} {has}")
     found = {}
     for name in fields:
         if name in given:
@@ -56,6 +57,6 @@ def read(kind: str, payload: Any) -> dict[str, Any]:
             raise BadCommand(f"its payload lacks {name!r}")
         wanted = _TYPES.get(name)
         if wanted is not None and type(value) is not wanted:
-            raise BadCommand(f"{value!r} is no {_NAMES[wanted]}")
+            raise BadCommand(f"its {name!r} is {value!r}, and that is no {_NAMES[wanted]}")
         found[name] = value
     return found

@@ -21,6 +21,7 @@ from .options import SCHEMA, options_of, tuning_of, wanted
 from .packets import Connect, Subscribe
 from .port import Port
 from .timing import SECOND
+from .topics import stray
 
 if TYPE_CHECKING:
     from simcore.federation import Federation
@@ -165,6 +166,14 @@ class Mqtt:
         """Report what makes no packet, key by key."""
         members = checker.members(name)
         node = members[0] if members else name
+        texts: dict[Place, str] = {("client_id",): options.get("client_id", "")}
+        texts[("will", "topic")] = options.get("will", {}).get("topic", "")
+        for index, each in enumerate(options.get("subscribe", ())):
+            texts[("subscribe", index, "filter")] = each.get("filter", "")
+        for keys, text in texts.items():
+            if (found := stray(text, "{node}")) is not None:
+                what = f"{found} stands for nothing, {{node}} does for the node's name"
+                checker.problem((*place, *keys), what)
         for index, each in enumerate(options.get("subscribe", ())):
             text = str(each.get("filter", "#")).replace("{node}", node)
             with _Reporting(checker, (*place, "subscribe", index, "filter")):

@@ -167,6 +167,8 @@ class Port(Path):
         port: of TCP on the loopback interface; 0: any.
     """
 
+    key = "mqtt.listen"
+
     def __init__(self, federation: Federation, broker: Node, port: int) -> None:
         self.receiver = broker
         self._federation = federation

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from .errors import Malformed
+
+_PLACE = re.compile(r"\{\w+\}")
 
 
 def check_name(topic: str) -> str:
@@ -51,3 +55,13 @@ def matches(text: str, topic: str) -> bool:
         if index == len(levels) or level not in ("+", levels[index]):
             return False
     return len(wanted) == len(levels)
+
+
+def stray(text: str, *known: str) -> str | None:
+    """What is written in a scenario's topic as if it stood for something, and does not: "{nod}".
+
+    Args:
+        text: the topic, filter or client id.
+        known: what stands for something there, as "{node}".
+    """
+    return next((found for found in _PLACE.findall(text) if found not in known), None)

@@ -328,5 +328,6 @@ def test_without_realtime_there_is_no_port_and_the_run_is_exact(tmp_path: Path) 
     with under_way(tmp_path, BROKERS["model"], duration="1s") as process:
         _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0 and "is open to clients" not in said
+    assert "mqtt.listen has no effect: the run is not paced (--realtime FACTOR)\n" in said
     with open_run(tmp_path / "run") as run:
         assert run.manifest["determinism"] == "exact"

@@ -23,7 +23,7 @@ from simcore.units import size
 
 from ...mqtt import api
 from ...mqtt.errors import Malformed
-from ...mqtt.topics import check_filter, check_name, matches
+from ...mqtt.topics import check_filter, check_name, matches, stray
 
 if TYPE_CHECKING:
     from simcore.plugins import Path
@@ -114,17 +114,27 @@ class MqttGateway:
                 checker.problem((*place, "filter"), str(error))
                 continue
             asked = [int(number) for number in _PLACE.findall(rule["to"])]
-            if not asked:
+            found = stray(_PLACE.sub("", rule["to"]))
+            if found is not None:
+                what = f"{found} stands for nothing, {{1}} does for the filter's first wildcard"
+                checker.problem((*place, "to"), what)
+            elif not asked:
                 checker.check_node_reference((*place, "to"), rule["to"])
             elif not 1 <= min(asked) <= max(asked) <= wildcards:
                 checker.problem(
-                    (*place, "to"), f"the filter has {wildcards} wildcards, counted from {{1}}"
+                    (*place, "to"), f"the filter has {_count(wildcards)}, counted from {{1}}"
                 )
         for index, rule in enumerate(config.get("publish", ())):
             try:
                 check_name(rule["topic"])
             except Malformed as error:
                 checker.problem((*path, "publish", index, "topic"), str(error))
+            if (found := stray(rule["topic"], "{source}", "{kind}")) is not None:
+                checker.problem(
+                    (*path, "publish", index, "topic"),
+                    f"{found} stands for nothing, {{source}} does for the node's name and {{kind}} "
+                    "for the message's kind",
+                )
 
     def start(self, ctx: Context) -> None:
         """Subscribe."""
@@ -154,6 +164,10 @@ class MqttGateway:
                 api.publish(ctx, topic, msg.payload, qos, retain=retain)
                 return
         ctx.record("unexpected", msg.kind)
+
+
+def _count(wildcards: int) -> str:
+    return "1 wildcard" if wildcards == 1 else f"{wildcards} wildcards"
 
 
 def _wildcards(text: str) -> int:

@@ -150,7 +150,7 @@ def test_too_long_a_payload(caplog: pytest.LogCaptureFixture) -> None:
     [
         ("mqtt.publish", {"topic": "a/#"}, "has no wildcard"),
         ("mqtt.publish", {"topic": "a", "qos": 3}, "QoS is 0, 1 or 2"),
-        ("mqtt.publish", {"topic": "a", "qos": True}, "True is no number"),
+        ("mqtt.publish", {"topic": "a", "qos": True}, "its 'qos' is True, and that is no number"),
         ("mqtt.publish", {"topic": "é" * 40_000}, "65535"),
         ("mqtt.publish", {"payload": 1}, "its payload lacks 'topic'"),
         ("mqtt.publish", {"topic": "simcore/gateway/status"}, "topics below simcore/ are those of"),
