@@ -129,7 +129,8 @@ class HostedNode(Node):
     def start(self) -> None:
         """Begin a life, with the participant behind it."""
         self.lives += 1
-        self.host.start(self._calendar.now)
+        self.born = self._calendar.now
+        self.host.start(self.born)
 
     def deliver(self, message: Message) -> None:
         """Give an arrival to the participant."""

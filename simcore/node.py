@@ -58,14 +58,15 @@ class Node:
         down: whether a fault has stopped it. What a node that is down sends or records
             goes nowhere.
         lives: how often it was started.
+        born: when its present life began, virtual ns.
         model: what its SimPy process runs; None for a node that others drive.
     """
 
     __slots__ = (
         "_calendar", "_depth", "_destination", "_inbox", "_instant", "_measured",
         "_outages", "_parent", "_path", "_paths", "_processes", "_receivers", "_streams", "_timers",
-        "config", "down", "env", "federation", "group", "index", "lives", "model", "name", "order",
-        "sent", "tier",
+        "born", "config", "down", "env", "federation", "group", "index", "lives", "model", "name",
+        "order", "sent", "tier",
     )  # fmt: skip
 
     def __init__(self, federation: Federation, spec: NodeSpec, model: Model | None = None) -> None:
@@ -79,6 +80,7 @@ class Node:
         self.env = federation.env
         self.down = False
         self.lives = 0
+        self.born = 0
         self.sent = 0
         self.model = model
         self._calendar = federation.calendar
@@ -389,6 +391,7 @@ class Node:
     def start(self) -> None:
         """Start the model (called by the federation at virtual time 0, and after a restart)."""
         self.lives += 1
+        self.born = self.now
         if self.model is not None:
             self._processes.start()
 

@@ -36,6 +36,8 @@ def truth(index: int) -> int:
 def meter(node: Any) -> Any:
     """A device."""
     config = node.config
+    if "warm_up" in config:
+        yield node.sleep(config["warm_up"])
     yield from placement.device(
         node, IMAGES, classify, cost=config.get("cost", "12ms"), to=config.get("to")
     )

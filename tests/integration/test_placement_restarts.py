@@ -44,6 +44,10 @@ MODEL = ", model: placement_models.py:meter"
 TRUTH = "  truth: placement_models.py:truth\n"
 DEVICES = {
     "python": ("nodes.meter.model=placement_models.py:meter",),
+    "python that waits": (
+        "nodes.meter.model=placement_models.py:meter",
+        "nodes.meter.config={warm_up: 7ms}",
+    ),
     "native": ("nodes.meter.implementation=native", "nodes.meter.firmware=reader"),
 }
 NETWORKS = {"direct": SCENARIO, "mqtt": OVER_MQTT}

@@ -170,8 +170,9 @@ class Account:
 
     def _live(self, node: Node) -> None:
         device = self._devices.get(node.order)
-        if device is not None and not node.down and node.lives > len(device.began):
-            device.began.append(self._federation.now)
+        if device is not None and not node.down:
+            # Where it is down from the beginning, the first of them begins later.
+            device.began[node.lives - 1 :] = [node.born]
 
     # -- messages
 

@@ -94,8 +94,7 @@ class Device:
         self._cost = cost
         self._to = to
         self._show = show
-        # A model may do other things first; the clock runs since the node started.
-        self._began = 0 if node.lives == 1 else node.now
+        self._began = node.born  # a model may do other things first
         self._keeper: Keeper | None = None
         self._n = self._index = self._next = self._period = 0
         self._quiet = False

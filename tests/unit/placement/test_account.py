@@ -223,6 +223,16 @@ def test_lives_are_told_apart(tmp_path):
     assert len(set(measured)) == len(measured)
 
 
+def test_a_device_that_is_down_from_the_beginning(tmp_path):
+    """Its clock begins with its first life, like any."""
+    (row,), _ = run(
+        tmp_path,
+        saying((5, "reading", reading(1))),
+        faults=[{"at": 0, "for": "20ms", "node": "meter-0", "crash": True}],
+    )
+    assert (row.sampled, row.sent) == (21 * MS, 25 * MS)
+
+
 def test_results_of_nothing_and_copies_are_passed_over(tmp_path):
     found, told = run(
         tmp_path,
