@@ -141,12 +141,14 @@ def energy_gap(manifest: Mapping[str, Any], connection: sqlite3.Connection) -> s
 
 
 def of_batteries(connection: sqlite3.Connection) -> bool:
-    """Whether all that was recorded as `LIFETIME` is of batteries, and not a model's own."""
-    if not has_rows(connection, "meter"):
-        return False
+    """Whether all that was recorded as `LIFETIME` is of batteries, and not a model's own.
+
+    That of a battery is its end, which is a fault of the same node at the same time.
+    """
     other = """
-        SELECT 1 FROM measurement WHERE name = ?
-        AND node NOT IN (SELECT node FROM meter WHERE battery IS NOT NULL) LIMIT 1
+        SELECT 1 FROM measurement m JOIN node n ON n.id = m.node
+        WHERE m.name = ? AND (m.type <> 'int' OR m.value <> m.at OR (n.name, m.at)
+              NOT IN (SELECT target, at FROM fault WHERE kind = 'battery')) LIMIT 1
     """
     return connection.execute(other, (LIFETIME,)).fetchone() is None
 

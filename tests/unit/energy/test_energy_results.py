@@ -134,6 +134,28 @@ def test_what_a_model_calls_a_lifetime_has_a_unit_of_its_own(tmp_path):
     assert (found.n, found.duration) == (3, False)
 
 
+@pytest.mark.parametrize("value", [3, 3.0, S, True, "long"])
+def test_so_has_what_a_model_with_a_battery_calls_one(tmp_path, value):
+    """Beside that of the other battery, which ends; also where it is a time by chance."""
+
+    def filming(node):
+        yield node.sleep("1s")
+        node.record("lifetime", value)
+
+    with short(tmp_path, "a", camera=None) as run:
+        (found,) = Metrics(run.connection).measurements
+        assert found.duration
+    scenario = world(
+        {"meter": None, "camera": filming},
+        extensions={"energy": {"meter": SHORT, "camera": {**SHORT, "battery": "1J"}}},
+        lasts="8s",
+    )
+    play(scenario, out=tmp_path / "b")
+    with open_run(tmp_path / "b") as run:
+        (found,) = Metrics(run.connection).measurements
+    assert not found.duration
+
+
 def test_a_run_without_energy(tmp_path):
     play(world({"meter": None}), out=tmp_path / "run")
     with open_run(tmp_path / "run") as run:
