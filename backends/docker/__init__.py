@@ -78,7 +78,10 @@ class Docker:
         """Make the node; its container starts with all others, when everything is made."""
         options = spec.options
         fleet = federation.outside.one(Fleet)
-        image = fleet.image_of(spec.group, lambda: _image(federation, fleet, spec))
+        try:
+            image = fleet.image_of(spec.group, lambda: _image(federation, fleet, spec))
+        except EngineError as error:
+            raise EngineError(f"{spec.group}: {error}", error.said) from None
         federation.note_part(f"image of {spec.group}", image.id)
         note_inputs(federation, options.get("files", ()), options)
         if is_paced(options):

@@ -8,6 +8,7 @@ log. What it refuses (no such image, a command that cannot be started) is final.
 from __future__ import annotations
 
 import errno
+import http.client
 import logging
 import os
 import ssl
@@ -190,9 +191,12 @@ def _of_context(docker: Any) -> dict[str, Any]:
 def failures() -> tuple[type[Exception], ...]:
     """What docker-py raises."""
     import requests
+    import urllib3
     from docker.errors import DockerException
 
-    return DockerException, requests.RequestException, OSError
+    # An answer that is followed line by line, and ends too early: docker-py reads it from below.
+    cut = (urllib3.exceptions.HTTPError, http.client.HTTPException)
+    return DockerException, requests.RequestException, OSError, *cut
 
 
 def is_engine_fault(error: BaseException) -> bool:

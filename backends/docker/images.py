@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import simcore
 from simcore.errors import SimcoreError, UsageError
 
-from .engine import Engine, EngineError, failures, is_status, text_of
+from .engine import Engine, EngineError, failures, is_status
 
 RUNTIME = "/opt/simcore"
 """Where a container has what hosts a service."""
@@ -94,13 +94,17 @@ def _pull(engine: Engine, name: str) -> str:
     from docker.utils import parse_repository_tag
 
     repository, tag = parse_repository_tag(name)
-    said = "nothing was said"
-    try:
+
+    def pull() -> str:
+        said = "nothing was said"
         for line in engine.api.pull(repository, tag or "latest", stream=True, decode=True):
             said = _one_line(line.get("error") or line.get("status") or said)
-    except failures() as error:
-        said = text_of(error)
-    return said
+        return said
+
+    try:
+        return engine.ask(f"pull the image {name}", pull)
+    except EngineError as error:
+        return error.said
 
 
 def built(
@@ -188,9 +192,12 @@ def _build(engine: Engine, name: str, *, base_advice: str = "", **options: Any) 
         base_advice: what to do if the image that it is built on cannot be had.
         options: of docker-py's `build`.
     """
-    said: list[str] = []
-    found = None
-    try:
+
+    def build() -> str | None:
+        said: list[str] = []
+        found = None
+        if "fileobj" in options:
+            options["fileobj"].seek(0)  # the try before may have read it
         for line in engine.api.build(rm=True, forcerm=True, decode=True, **options):
             if "error" in line:
                 steps = _STEP.findall("\n".join(said))
@@ -203,11 +210,17 @@ def _build(engine: Engine, name: str, *, base_advice: str = "", **options: Any) 
             said += filter(str.strip, str(line.get("stream", "")).splitlines())
             if "aux" in line and "ID" in line["aux"]:
                 found = str(line["aux"]["ID"])
-    except failures() as error:
-        raise EngineError(f"the image {name} cannot be built: {text_of(error)}") from None
-    if found is None:
+        return found
+
+    try:
+        built_id = engine.ask(f"build the image {name}", build)
+    except EngineError as error:
+        if not error.said:
+            raise  # a step of the recipe fails
+        raise EngineError(f"the image {name} cannot be built: {error.said}", error.said) from None
+    if built_id is None:
         raise EngineError(f"the build of the image {name} ended without an image")
-    return found
+    return built_id
 
 
 def runtime() -> dict[str, bytes]:

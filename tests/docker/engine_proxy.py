@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Literal
@@ -24,7 +25,7 @@ ENGINE = "/var/run/docker.sock"
 _MOUNTED = re.compile(rb'("Source": ?")/[^/]')
 """A path of this machine's in a request; changed to one that is not there."""
 
-Kind = Literal["500", "refuse", "close", "lose", "call", "call after"]
+Kind = Literal["500", "refuse", "close", "lose", "cut", "call", "call after"]
 
 
 @dataclass
@@ -35,8 +36,9 @@ class Fault:
         request: matches the start of "POST /containers/create?name=...", without the version.
         kind: "500": the proxy answers so; "refuse": as 400; "close": it closes the connection before
             the engine has heard; "lose": after the engine has answered, whose answer is lost, once
-            `action` has been called; "call": nothing goes wrong, but `action` is called before the engine hears; "call after": once it
-            has answered, and before the client hears.
+            `action` has been called; "cut": after the first piece of the answer; "call": nothing
+            goes wrong, but `action` is called before the engine hears; "call after": once it has
+            answered, and before the client hears.
         times: how many of them.
         skip: how many are let through before.
         action: see `kind`.
@@ -191,8 +193,10 @@ class EngineProxy:
                     return
                 if kind == "call after":
                     action()
-                for chunk in answer:
+                for chunk in islice(answer, 2 if kind == "cut" else None):
                     client.sendall(chunk)
+                if kind == "cut":
+                    return
 
     def _note(self, line: str) -> tuple[Kind | None, Callable[[], None]]:
         with self._lock:

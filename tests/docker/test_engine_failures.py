@@ -101,7 +101,7 @@ def test_no_permission(project: Project, short: Path) -> None:
 def test_image_that_is_missing(project: Project) -> None:
     ended = run(project, *sink(image="localhost:1/none:1"))
     assert ended.code == 3
-    said = "simcore: the image localhost:1/none:1 is not on the Docker Engine at unix:///var/run/docker.sock"
+    said = "simcore: sink: the image localhost:1/none:1 is not on the Docker Engine at unix:///var/run/docker.sock"
     assert said in ended.err
     assert "Traceback" not in ended.err
 
@@ -124,8 +124,58 @@ def test_build_that_fails(project: Project, base_image: str, line: str) -> None:
     project.write("scenario.yaml", scenario)
     ended = run(project)
     assert ended.code == 3
-    assert re.search(r"^simcore: the image image cannot be built: ", ended.err, re.M), ended.err
+    assert re.search(r"^simcore: sink: the image image cannot be built: ", ended.err, re.M), (
+        ended.err
+    )
     assert DOCKERFILES[line] in ended.err and "Traceback" not in ended.err
+
+
+BUILD = "POST /build"
+PULL = "POST /images/create"
+
+
+def to_be_built(project: Project, base_image: str) -> None:
+    """Have the image of both nodes be built."""
+    folder = project.path / "image"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text(f"FROM {base_image}\nENV A=1\n")
+    text = (project.path / "scenario.yaml").read_text()
+    project.write("scenario.yaml", text.replace(f"image: {base_image}", "build: image"))
+
+
+@pytest.mark.parametrize("kind", ["500", "close", "lose", "cut"])
+def test_a_build_that_is_disturbed_is_begun_again(
+    project: Project, short: Path, base_image: str, undisturbed: list[str], kind: Kind
+) -> None:
+    to_be_built(project, base_image)
+    ended, proxy = through(project, short, Fault(BUILD, kind, times=2))
+    assert ended.code == 0, ended.err
+    assert DIGEST.findall(ended.out) == undisturbed
+    told = (project.path / "run" / "logs" / "simcore.log").read_text()
+    assert told.count("the Docker Engine failed to build the image image (") == 2
+    assert len(proxy.asked(BUILD)) >= 3
+
+
+@pytest.mark.parametrize("kind", ["500", "close", "cut"])
+def test_a_build_that_is_disturbed_each_time(
+    project: Project, short: Path, base_image: str, kind: Kind
+) -> None:
+    to_be_built(project, base_image)
+    ended, proxy = through(project, short, Fault(BUILD, kind, times=99))
+    assert ended.code == 3
+    assert "simcore: sink: the image image cannot be built: " in ended.err
+    assert "Traceback" not in ended.err
+    assert len(proxy.asked(BUILD)) == TRIES
+
+
+@pytest.mark.parametrize(("kind", "tries"), [("500", TRIES), ("close", TRIES), ("refuse", 1)])
+def test_a_pull_that_is_disturbed(project: Project, short: Path, kind: Kind, tries: int) -> None:
+    image = "--set=nodes.sink.image=localhost:1/none:1"
+    with EngineProxy(short, [Fault(PULL, kind, times=99)]) as proxy:
+        ended = run(project, image, DOCKER_HOST=proxy.host)
+    assert ended.code == 3 and "Traceback" not in ended.err
+    assert "simcore: sink: the image localhost:1/none:1 is not on the Docker Engine" in ended.err
+    assert len(proxy.asked(PULL)) == tries
 
 
 @pytest.mark.parametrize("request_", [CREATE, START])
