@@ -20,9 +20,10 @@ class Device(NamedTuple):
 PROCESSORS: Mapping[str, Device] = {
     "stm32f405": Device(
         {"idle": "12mA at 3.3V", "active": "40mA at 3.3V"},
-        "STMicroelectronics, STM32F405xx STM32F407xx data sheet, DocID022152 Rev 8, 5.3.6 Supply "
-        "current characteristics: 168 MHz from an external clock, all peripherals disabled; Sleep "
-        "mode 12 mA; Run mode, code in Flash with the ART accelerator on, 40 mA",
+        "STMicroelectronics, STM32F405xx STM32F407xx data sheet, DS8626 Rev 12 (DocID022152 "
+        "before), 6.3.6 Supply current characteristics: 168 MHz from an external clock, all "
+        "peripherals disabled, typical at 3.3 V; Sleep mode 12 mA (Table 22); Run mode, code in "
+        "Flash with the ART accelerator on, or in RAM, 40 mA (Table 20)",
     ),
 }
 
