@@ -67,12 +67,16 @@ class Archive:
         except OSError as error:
             raise _unwritable(path, error) from error
         if occupied:
-            raise ResultsError(
-                f"{path} is not empty: a run never overwrites another; "
-                "name a new directory with --out"
-            )
+            raise _occupied(path)
         try:
+            # Of two runs that have found it empty at the same time, one makes this.
             (path / "logs").mkdir()
+        except FileExistsError:
+            raise _occupied(path) from None
+        except OSError as error:
+            self.discard()
+            raise _unwritable(path, error) from error
+        try:
             # Room for the final manifest, should the disk be full by then.
             (path / ".reserve").write_bytes(b"\0" * _RESERVE)
         except OSError as error:
@@ -192,6 +196,12 @@ class Archive:
             if self.manifest["exit"]["code"] in (None, int(ExitCode.OK)):
                 raise ResultsError(f"cannot write the manifest in {self.path}: {error}") from error
             log.error("the manifest in %s could not be written: %s", self.path, error)
+
+
+def _occupied(path: Path) -> ResultsError:
+    return ResultsError(
+        f"{path} is not empty: a run never overwrites another; name a new directory with --out"
+    )
 
 
 def _unwritable(path: Path, error: OSError) -> ResultsError:

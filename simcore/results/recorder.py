@@ -334,7 +334,7 @@ class Recorder:
             if self.broken is None:
                 self._write(self._outside())
                 connection.executescript(INDEXES)
-                connection.execute("PRAGMA journal_mode = DELETE")
+                _make_one_file(connection)
         except sqlite3.Error as error:
             raise _unwritten(error) from error
         finally:
@@ -354,6 +354,16 @@ class Recorder:
             "measurements": self.measured,
             "faults": self.faults,
         }
+
+
+def _make_one_file(connection: sqlite3.Connection) -> None:
+    """Leave the write-ahead mode; not while somebody looks at the run, who keeps it in use."""
+    try:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+        connection.execute("PRAGMA wal_checkpoint")  # what it can: nobody is waited for
 
 
 def _unwritten(error: sqlite3.Error) -> ResultsError:

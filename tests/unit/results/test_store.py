@@ -11,11 +11,14 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from worlds import PLUGINS, world
 
-from simcore.errors import ExitCode, MissingDependency, UsageError
+from simcore import Federation
+from simcore.errors import ExitCode, MissingDependency, ResultsError, UsageError
 from simcore.results.columns import TABLES
 from simcore.results.store import duration, open_run, snapshot
 
@@ -254,3 +257,41 @@ def test_runs_of_a_newer_version_are_refused(make_run):
 def test_duration_is_what_the_run_covered():
     assert duration({"duration_ns": 9, "times": {"virtual_ns": 5}}) == 5
     assert duration({"duration_ns": 9, "times": {"virtual_ns": None}}) == 9
+
+
+# -- a run that ends while somebody looks at it
+
+
+@pytest.mark.parametrize("looking", [False, True])
+def test_a_run_ends_while_somebody_looks_at_it(tmp_path, looking):
+    """Who reads keeps the write-ahead mode in use, and is no reason for a run to fail."""
+
+    def model(node):
+        node.record("number", 1)
+        yield node.sleep("1ms")
+
+    federation = Federation(world({"a": model}), plugins=PLUGINS, out=tmp_path / "run")
+    with ExitStack() as readers:
+        with federation:
+            run = readers.enter_context(open_run(tmp_path / "run"))
+            if looking:
+                readers.enter_context(snapshot(run.connection))
+                assert run.connection.execute("SELECT count(*) FROM measurement").fetchone()
+            federation.env.run(until=federation.end)
+        assert federation.digest
+        with open_run(tmp_path / "run") as again:
+            assert again.manifest["exit"]["reason"] == "completed"
+            assert len(again.measurements()) == 1
+    with open_run(tmp_path / "run") as run:
+        assert len(run.measurements()) == 1
+
+
+def test_two_runs_find_one_directory_empty(tmp_path, monkeypatch):
+    path = tmp_path / "run"
+    with Federation(world({"a": None}), plugins=PLUGINS, out=path):
+        monkeypatch.setattr(Path, "iterdir", lambda _: iter(()))  # as it was a moment ago
+        with pytest.raises(ResultsError, match="is not empty: a run never overwrites another"):
+            Federation(world({"a": None}), plugins=PLUGINS, out=path)
+        monkeypatch.undo()
+    with open_run(path) as run:
+        assert run.manifest["exit"]["reason"] == "completed"
