@@ -26,7 +26,9 @@ PREFIX = "simcore-run-"
 _KILL = 9
 _KERNEL_THREAD = 0x00200000
 _SETTLING = 0.1
-"""Seconds for which a process without a readable environment may be in the middle of its start."""
+"""Seconds for which a process whose environment is empty may be about to load a program."""
+_LOADING = 5.0
+"""Seconds for which it may be in the middle of that: long on a busy machine."""
 _FORKED = 2.0
 """Seconds for which a fork of simcore may be about to load its program."""
 _SPARED = 3.0
@@ -38,10 +40,14 @@ class Look:
     """What /proc says of a process: parent, group, session, and its start in ticks since boot.
 
     `memory` is where its stack and environment lie, which is drawn at random for each program
-    that is loaded: a fork that has loaded no program of its own yet has its parent's.
+    that is loaded: a fork that has loaded no program of its own yet has its parent's. While one
+    is `loading`, nothing lies anywhere yet, and its environment looks empty.
     """
 
-    __slots__ = ("group", "kernel", "memory", "over", "parent", "pid", "session", "start", "state")
+    __slots__ = (
+        "group", "kernel", "loading", "memory", "over", "parent", "pid", "session", "start",
+        "state",
+    )  # fmt: skip
 
     def __init__(self, pid: int, stat: bytes) -> None:
         fields = stat[stat.rindex(b")") + 2 :].split()  # the name before may hold any character
@@ -51,6 +57,7 @@ class Look:
         self.kernel = bool(int(fields[6]) & _KERNEL_THREAD)
         self.start = int(fields[19])
         self.memory = b" ".join(fields[25:26] + fields[47:48]).decode()
+        self.loading = fields[48:49] == [b"0"]
         # A main thread that has ended before the others looks like a zombie.
         self.over = self.state in "ZX" and int(fields[17]) <= 1
 
@@ -247,7 +254,8 @@ class Hunt:
             return False
         if not environment:  # so it is for a moment while a program is loaded, and for some always
             first = self._unsure.setdefault(look.pid, time.monotonic())
-            return None if time.monotonic() - first < _SETTLING else False
+            patience = _LOADING if look.loading else _SETTLING
+            return None if time.monotonic() - first < patience else False
         if self._run not in runs_of(environment):
             if not self._memory or look.memory != self._memory:
                 return False

@@ -6,10 +6,13 @@ A made-up process is a line: number, parent, group, session, start, environment.
 from __future__ import annotations
 
 import os
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from simcore import ending
 from simcore.ending import PREFIX, Look, Proc, end_everything, remove, runs_of, start_time
 
 RUN = "4711-100-1-aa"
@@ -197,6 +200,28 @@ def test_a_process_that_loads_its_program_is_looked_at_again(machine: Machine) -
 
     loading = Loading(machine.root)
     loading.add(300)
+    assert ended(loading) == {300}
+
+
+def test_a_busy_machine_takes_its_time_to_load_a_program(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As much as a second, in which a process at rest is taken to have no environment."""
+
+    class Loading(Machine):
+        def environment(self, look: Look) -> bytes | None:
+            if clock() > 1.5:
+                self.add(300, environment=MARKED)
+            return super().environment(look)
+
+    ticks = count(1)
+
+    def clock() -> float:
+        return next(ticks) / 20
+
+    monkeypatch.setattr(ending, "time", SimpleNamespace(monotonic=clock, sleep=lambda _: None))
+    loading = Loading(machine.root)
+    loading.add(300, environment=b"", memory=0)
     assert ended(loading) == {300}
 
 
