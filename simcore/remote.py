@@ -55,8 +55,8 @@ if TYPE_CHECKING:
     from simcore.federation import Federation
 
 _GRACE = 1.0
-"""Seconds that a program's last words may take to come once it has ended, and that its end may
-take once its connection has closed."""
+"""Seconds that a program's last words may take to come once it has ended, or its end once its
+connection has closed."""
 
 _PARTING = 0.1
 """Seconds for telling a participant that it broke a rule."""
@@ -137,6 +137,9 @@ class Remote(Participant):
         self._ended_at: float | None = None
         self._over = False
         self._shut_down: ChannelError | None = None
+
+    _dying = _GRACE
+    """Seconds that its end may take to be known once its connection has closed."""
 
     # -- starting
 
@@ -282,12 +285,12 @@ class Remote(Participant):
         running = self.running
         if running is None or not running.status().ended:
             return
-        if self._channel is None and running.status().code != 0:
-            raise _Ended  # who forks and lets its child connect ends with code 0
-        # A grandchild may keep the connection open, and even go on speaking.
         now = time.monotonic()
         if self._ended_at is None:
-            self._ended_at = now
+            self._ended_at = now  # it may have connected, or spoken, since we looked last
+        elif self._channel is None and running.status().code != 0:
+            raise _Ended  # who forks and lets its child connect ends with code 0
+        # A grandchild may keep the connection open, and even go on speaking.
         elif now - self._ended_at >= _GRACE:
             raise _Ended
 
@@ -377,7 +380,7 @@ class Remote(Participant):
             if error.rule != "participant-error":
                 self._tell(str(error))
             elif running is not None:
-                running.wait(_GRACE)  # it is to end after it has said so
+                running.wait(self._dying)  # it is to end after it has said so
             said = str(error).partition("\n")[0]
             own = error.rule == "participant-error" and self.name in said
             self._fail(error.rule, str(error) if own else f"{self.name}: {error}")
@@ -387,8 +390,9 @@ class Remote(Participant):
             self._tell(str(error))
             self._fail("line-too-long", str(error))
         if running is not None and isinstance(error, ChannelClosed):
-            # The kernel closes a dying program's connection before it can be waited for.
-            running.wait(_GRACE if error.direction == "both" else _PARTING)
+            # The kernel closes a dying program's connection before it can be waited for; and of
+            # two pipes one before the other.
+            running.wait(self._dying)
         if running is not None and running.status().ended:
             self._fail(
                 "process-ended", f"{self.name} {running.describe()} before {self.phase.before}"

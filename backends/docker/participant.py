@@ -27,6 +27,8 @@ from .keys import log_cap
 
 BASE = "/scenario"
 """Where a container finds the scenario's folder."""
+_ENGINE_KNOWS = 5.0
+"""Seconds after which the engine, on a busy machine, knows of an end that the kernel knows of."""
 _SLICE = 0.1
 """Seconds between two looks at whether the run was asked to stop."""
 
@@ -136,6 +138,7 @@ class ContainerParticipant(Remote):
     """
 
     running: Container | None
+    _dying = _ENGINE_KNOWS
 
     def __init__(
         self, *arguments: Any, health: Mapping[str, Any] | None, start_timeout: float, **more: Any

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 LISTENING = Phase("to listen", "it listened")
 _PAUSE = 0.005
 """Seconds between two looks whether it listens."""
-_DYING = 1.0
-"""Seconds that the end of a program may take to be known once its connections are closed."""
+_ENGINE_KNOWS = 5.0
+"""Seconds after which the Docker Engine knows of the end of a container, on a busy machine."""
 
 
 class MosquittoParticipant(Remote):
@@ -181,7 +181,7 @@ class MosquittoParticipant(Remote):
         if isinstance(error, Unanswered):
             self._fail("deadline", f"{self.name} did not answer within {self._timeout:g} s")
         # The kernel closes a dying program's connections before it can be waited for.
-        running.wait(_DYING)
+        running.wait(self._dying if running.pid is not None else _ENGINE_KNOWS)
         if running.status().ended:
             what = f"{self.name} {running.describe()} before {self.phase.before}"
             self._fail("process-ended", what)

@@ -143,7 +143,9 @@ class Listener:
                     self._read(key.data)
             now = time.monotonic()
             self._refuse_slow(now)
-            if name not in self._ready and now - begun >= deadline_s:
+            if name in self._ready:
+                break
+            if now - begun >= deadline_s:
                 raise DeadlinePassed(f"{name} did not connect within {deadline_s:g} s")
             if idle is not None and now - looked >= SLICE:
                 looked = now

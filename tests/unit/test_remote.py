@@ -9,11 +9,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from pipe_end import PipeEnd
+from scripted import Dying, Line
 from worlds import PLUGINS, both, world
 
 from simcore import Fate, Federation, Message
@@ -28,59 +29,6 @@ from simcore.protocol.service import Done, Measure, Output
 from simcore.remote import Remote
 
 
-class Line:
-    """The other end: a program that is not there, but for its side of the pipes."""
-
-    pid = None
-    command = ("scripted",)
-
-    def __init__(self, ready: Mapping[str, Any]) -> None:
-        self.ready = ready
-        self.killed = False
-        self.state = Status("running")
-
-    def launch(self, environment: Mapping[str, str], stdio: Pipes | None) -> Line:
-        assert stdio is not None
-        self.end = PipeEnd.of(stdio)
-        self.file = self.end.reader()
-        token, name = environment["SIMCORE_TOKEN"], environment["SIMCORE_NAME"]
-        assert environment["SIMCORE_ADDRESS"] == "stdio"
-        self.write({"type": "HELLO", "protocol": 1, "token": token, "name": name})
-        frame = {"type": "READY", "kind": "reactive"} if "type" not in self.ready else {}
-        self.write(frame | self.ready)
-        return self
-
-    def write(self, *frames: Mapping[str, Any]) -> None:
-        self.end.sendall(b"".join(json.dumps(each).encode() + b"\n" for each in frames))
-
-    def read(self) -> Any:
-        return json.loads(self.file.readline())
-
-    # as a running program
-
-    def status(self) -> Status:
-        return self.state
-
-    def describe(self) -> str:
-        return self.state.describe()
-
-    def tail(self, lines: int = 10) -> list[str]:
-        return []
-
-    def wait(self, timeout_s: float) -> bool:
-        return self.state.ended
-
-    def end(self, grace_s: float = 0.0) -> Status:
-        return self.kill()
-
-    def kill(self) -> Status:
-        if not self.killed:
-            self.killed = True
-            self.file.close()
-            self.end.close()
-        return self.state
-
-
 @pytest.fixture
 def federation() -> Iterator[Federation]:
     scenario = world({"a": None, "b": None, "c": None}, [both("a", "b"), both("b", "c")], seed=7)
@@ -90,10 +38,15 @@ def federation() -> Iterator[Federation]:
 
 
 def started(
-    federation: Federation, *nodes: str, at: int = 0, timeout: float = 10.0, **ready: Any
+    federation: Federation,
+    *nodes: str,
+    at: int = 0,
+    timeout: float = 10.0,
+    line: Line | None = None,
+    **ready: Any,
 ) -> tuple[Remote, Line]:
     """A participant that is ready, with its INIT read."""
-    line = Line(ready)
+    line = line or Line(ready)
     remote = Remote(
         federation,
         "prober",
@@ -527,3 +480,56 @@ def test_messages_are_let_go_with_the_participant(federation: Federation) -> Non
     remote.kill()
     assert remote._dialect._inputs == {}
     assert remote.exchange is None
+
+
+# -- an end that is known late
+
+
+@pytest.mark.parametrize("pipe", [None, socket.SHUT_RD, socket.SHUT_WR])
+def test_a_program_that_takes_its_time_to_die_is_not_said_to_live(
+    federation: Federation, pipe: int | None
+) -> None:
+    remote, line = started(federation, line=Dying({}))
+    remote.begin(5, [])
+    if pipe is None:
+        line.end.shutdown(socket.SHUT_RD)
+    line.file.close()
+    line.end.shutdown(socket.SHUT_WR if pipe is None else pipe)
+    if pipe == socket.SHUT_RD:
+        line.write({"type": "DONE", "seq": 1, "now": 5})
+        remote.finish()
+    with pytest.raises(ParticipantError, match="prober was killed by SIGKILL before it"):
+        remote.begin(6, []) if pipe == socket.SHUT_RD else remote.finish()
+    remote.kill()
+
+
+class Hasty(Line):
+    """A program that connects, says HELLO and is gone, just before it is looked at."""
+
+    def launch(self, environment: Mapping[str, str], stdio: Pipes | None) -> Line:
+        self.environment = environment
+        return self
+
+    def status(self) -> Status:
+        if not self.state.ended:
+            path = self.environment["SIMCORE_ADDRESS"].removeprefix("unix:")
+            token, name = (self.environment[f"SIMCORE_{key}"] for key in ("TOKEN", "NAME"))
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.connect(path)
+                frame = {"type": "HELLO", "protocol": 1, "token": token, "name": name}
+                sock.sendall(json.dumps(frame).encode() + b"\n")
+            self.state = Status("exited", 3)
+        return self.state
+
+    def kill(self) -> Status:
+        return self.state
+
+
+def test_a_program_that_connected_before_it_ended_did_connect(federation: Federation) -> None:
+    remote = Remote(federation, "prober", ["b"], Hasty({}))
+    remote.launch()
+    with pytest.raises(ParticipantError) as caught:
+        remote.ready(0)
+    assert "prober exited with code 3 before it was ready" in str(caught.value)
+    assert "waits for prober to be ready" in str(caught.value)
+    remote.kill()

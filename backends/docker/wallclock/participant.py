@@ -181,6 +181,7 @@ class PacedParticipant(ContainerParticipant):
     """
 
     running: PacedContainer | None
+    _dying = 1.0  # its adapter has waited for the engine, or the container goes on
 
     def __init__(
         self, federation: Federation, name: str, launcher: PacedLauncher, *,

@@ -9,7 +9,9 @@ import re
 import socket
 import stat
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -272,6 +274,23 @@ def test_the_caller_may_end_the_wait(listener: Listener) -> None:
     listener.address("unix")
     with pytest.raises(KeyboardInterrupt):
         listener.accept("meter", PATIENCE, idle)
+
+
+def test_who_has_come_is_not_asked_for_any_more(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long simcore itself was held up: what ends its wait may have come after HELLO."""
+
+    def idle() -> None:
+        raise KeyboardInterrupt
+
+    token = listener.expect("meter")
+    sock = connect(listener.address("unix"))
+    sock.sendall(hello(token))
+    hours = count(step=3600)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: float(next(hours))))
+    listener.accept("meter", PATIENCE, idle).close()
+    sock.close()
 
 
 # -- on pipes that are there already

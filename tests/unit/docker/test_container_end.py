@@ -1,0 +1,31 @@
+"""The end of a container, of which the engine tells later than the kernel does."""
+
+from __future__ import annotations
+
+import pytest
+from scripted import Dying
+from simcore_backends.docker.participant import ContainerParticipant
+from worlds import PLUGINS, world
+
+from simcore import Federation
+from simcore.errors import ParticipantError
+
+
+class Boxed(Dying):
+    takes = 4.0
+
+
+def test_a_busy_engine_has_time_to_tell_of_an_end() -> None:
+    line = Boxed({})
+    with Federation(world({"a": None}), plugins=PLUGINS) as federation:
+        remote = ContainerParticipant(
+            federation, "prober", ["a"], line, transport="stdio", health=None, start_timeout=30.0
+        )
+        remote.launch()
+        remote.ready(0)
+        remote.begin(5, [])
+        line.file.close()
+        line.end.close()
+        with pytest.raises(ParticipantError, match="prober was killed by SIGKILL before it"):
+            remote.finish()
+        remote.kill()
