@@ -64,7 +64,8 @@ class Stopping:
         stop, words = self._orderly
         assert self.asked is not None
         stop(self.asked)
-        with suppress(RuntimeError):  # the program may be in the middle of writing a line itself
+        # The program may be in the middle of writing a line itself; or nobody can be told.
+        with suppress(RuntimeError, OSError):
             self._say(f"{words}; once more stops at once")
 
 

@@ -34,7 +34,8 @@ _PLACES = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 """Where systems have it that keep it out of a user's PATH."""
 _MAX_PATH = 100
 """Bytes of a path that every system takes for a Unix socket's."""
-_SAYS = re.compile(r"\bmosquitto version (\d+(?:\.\d+)*)", re.ASCII)
+_SAYS = re.compile(r"\bmosquitto version (\d+(?:\.\d+)*)(?![\d.])(?=.)", re.ASCII | re.DOTALL)
+"""With something behind it: a log may be read while it is being written."""
 # Mosquitto lets its own user and group connect, who in a container are not simcore's. So whoever
 # may enter the folder, which is closed to all others, is let in once the socket is there.
 _OPENED = (

@@ -182,6 +182,9 @@ def test_version_is_read_from_a_log(tmp_path: Path, version: str) -> None:
     assert program.said_version(log) is None
     log.write_text(LOG[:50])
     assert program.said_version(log) is None
+    for end in range(len(version)):  # as it is being written
+        log.write_text(LOG.format(version)[: LOG.index("{}") + end + 1])
+        assert program.said_version(log) in (None, version.partition("rc")[0])
     log.write_text(LOG.format(version))
     found = program.said_version(log)
     assert found == version.partition("rc")[0]
