@@ -20,6 +20,10 @@ from simcore.protocol.pipes import Pipes
 SLICE = 0.1
 """Seconds of waiting between two calls of `idle`."""
 
+_OWN = 1.0
+"""Seconds of one wait that count against a deadline, at most. It lasts a slice; more, and simcore
+itself was held up, as by a machine that was stopped and goes on: that is nobody else's delay."""
+
 _SLICE = struct.pack("ll", 0, int(SLICE * 1e6))
 _FIRST = 2**14
 _MORE = 2**18
@@ -90,9 +94,10 @@ class Channel:
             ChannelClosed: the participant does not read any more.
             DeadlinePassed: it did not take them in time.
         """
-        begun = time.monotonic()
+        left = deadline_s
         rest: bytes | memoryview = data
         while True:
+            since = time.monotonic()
             try:
                 sent = self.stream.send(rest)
             except BlockingIOError:
@@ -102,7 +107,8 @@ class Channel:
             if sent == len(rest):
                 return
             rest = memoryview(rest)[sent:]
-            if time.monotonic() - begun >= deadline_s:
+            left -= _counted(since)
+            if left <= 0:
                 raise DeadlinePassed(
                     f"{self.name} did not read within {deadline_s:g} s: "
                     f"{len(data) - len(rest)} of {len(data)} bytes were taken"
@@ -125,7 +131,7 @@ class Channel:
             DeadlinePassed: no whole line came in time.
             LineTooLong: more than `limit` bytes came without a newline.
         """
-        begun = time.monotonic()
+        since = time.monotonic()
         if not self._buffer:  # as always between two exchanges
             data = self._read(_FIRST)
             if data is not None:
@@ -135,13 +141,13 @@ class Channel:
                 self._buffer = data
             elif idle is not None:
                 idle()
-        return self._receive_parts(begun, deadline_s, limit, idle)
+        return self._receive_parts(since, deadline_s, limit, idle)
 
     def _receive_parts(
-        self, begun: float, deadline_s: float, limit: int, idle: Idle | None
+        self, since: float, deadline_s: float, limit: int, idle: Idle | None
     ) -> bytes:
         """The long way: a line that comes in parts, late, or with more behind it."""
-        buffer, looked = bytearray(self._buffer), 0
+        buffer, looked, left = bytearray(self._buffer), 0, deadline_s
         try:
             while (end := buffer.find(b"\n", looked, limit + 1)) < 0:
                 looked = len(buffer)
@@ -150,9 +156,11 @@ class Channel:
                         f"{self.name} sent more than {_size(limit)} without a newline: "
                         f"{bytes(buffer[:60])!r}..."
                     )
-                if time.monotonic() - begun >= deadline_s:
+                left -= _counted(since)
+                if left <= 0:
                     what = f"{looked} bytes without a newline" if looked else "nothing"
                     raise DeadlinePassed(f"{self.name} sent {what} within {deadline_s:g} s")
+                since = time.monotonic()
                 data = self._read(min(_MORE, limit + 2 - looked), looked)
                 if data is not None:
                     buffer += data
@@ -200,6 +208,11 @@ class Channel:
     def close(self) -> None:
         """Close the connection."""
         self.stream.close()
+
+
+def _counted(since: float) -> float:
+    """Seconds of a wait that count, from when it began by `time.monotonic`."""
+    return min(time.monotonic() - since, _OWN)
 
 
 def _wake_each_slice(sock: socket.socket) -> None:

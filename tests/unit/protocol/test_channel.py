@@ -6,11 +6,14 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 from pipe_end import PipeEnd
 from support import PATIENCE
 
+from simcore.protocol import channel as module
 from simcore.protocol.channel import (
     Channel,
     ChannelClosed,
@@ -196,6 +199,22 @@ def test_who_does_not_read_has_an_end(kind: str) -> None:
     why = r"meter did not read within 0.2 s: \d+ of 50000000"
     with pair(kind) as (channel, _theirs), pytest.raises(DeadlinePassed, match=why):
         channel.send(bytes(50_000_000), 0.2)
+
+
+@every_kind
+def test_time_in_which_simcore_itself_was_stopped_does_not_count(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hours = count(step=3600)
+    clock = SimpleNamespace(monotonic=lambda: float(next(hours)))
+    with pair(kind) as (channel, theirs):
+        monkeypatch.setattr(module, "time", clock)
+        channel.receive(9, idle=lambda: theirs.sendall(b"late\n"))
+        theirs.sendall(b"la")
+        channel.receive(9, idle=lambda: theirs.sendall(b"te\n"))
+        channel.send(bytes(300_000), 99, idle=lambda: theirs.recv(2**20))
+        with pytest.raises(DeadlinePassed):
+            channel.receive(9)
 
 
 @every_kind
