@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -21,6 +22,7 @@ from itertools import chain, repeat
 from multiprocessing import connection, resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 from simcore.errors import ExitCode, SimcoreError
 from simcore.experiments.figures import Metric, figures
@@ -29,6 +31,8 @@ from simcore.scenario import load
 
 _PATIENCE = 2.0
 """Seconds of wall time that a trial gets to close its results, each time it is asked to."""
+_SLICE = 0.1
+"""Seconds after which a further signal is seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +134,10 @@ def _threads(parallel: int) -> Iterator[Callable[[Job], Future[Trial]]]:
     try:
         yield submit
     finally:
-        threads.shutdown(wait=False, cancel_futures=True)
-        _end(futures, before)
-        threads.shutdown()
+        with _haste() as haste:
+            threads.shutdown(wait=False, cancel_futures=True)
+            _end(futures, before, haste)
+            threads.shutdown()
 
 
 def _leave_interrupts_to_parent() -> None:
@@ -145,19 +150,49 @@ def _leave_interrupts_to_parent() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
-def _end(futures: Sequence[Future[Trial]], before: set[BaseProcess]) -> None:
+class _Haste:
+    """Whether the user has asked once more for the end."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self, _number: int, _frame: object) -> None:
+        """Handle a signal: note it, for what is going on is the end already."""
+        self.asked = True
+
+
+@contextmanager
+def _haste() -> Iterator[_Haste]:
+    """Have a signal not break off the end of processes, which Python would wait for after that."""
+    haste = _Haste()
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, haste)
+    try:
+        yield haste
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(futures: Sequence[Future[Trial]], before: set[BaseProcess], haste: _Haste) -> None:
     """End the processes of trials that still run.
 
     The first SIGTERM lets a run end in order at its next instant, a second one at once; what
-    does not heed either is killed.
+    does not heed either, or is in the way of a user who asks again, is killed.
     """
     for end in chain([BaseProcess.terminate] * 2, repeat(BaseProcess.kill)):
         running = [future for future in futures if not future.done()]
         if not running:
             return
+        hurried = haste.asked
         for child in set(multiprocessing.active_children()) - before:
-            end(child)
-        wait(running, timeout=_PATIENCE)
+            (BaseProcess.kill if hurried else end)(child)
+        deadline = time.monotonic() + _PATIENCE
+        while wait(running, timeout=_SLICE).not_done and haste.asked == hurried:
+            if time.monotonic() > deadline:
+                break
 
 
 def _in_process(job: Job) -> Trial:

@@ -11,6 +11,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,27 @@ def test_ctrl_c_leaves_no_process_and_keeps_what_is_done(scenario: Path) -> None
         assert hanging.process.returncode == ExitCode.INTERRUPTED, output
         assert "Traceback" not in output
         assert hanging.read() == ""  # the end of the pipe: nobody holds it any more
+        assert document(scenario.parent / "out")["wanted"] == 3
+    finally:
+        hanging.clear()
+
+
+def test_ctrl_c_once_more_ends_what_takes_its_time(scenario: Path) -> None:
+    hanging = Hanging(scenario)
+    try:
+        hanging.process.send_signal(signal.SIGINT)
+        log = scenario.parent / "out" / "trial-000" / "logs" / "simcore.log"
+        for _ in range(100 * PATIENCE):
+            if log.exists() and "stopping at the next instant" in log.read_text():
+                break
+            time.sleep(0.01)
+        else:
+            pytest.fail("the trials were not asked to end")
+        hanging.process.send_signal(signal.SIGINT)
+        output, _ = hanging.process.communicate(timeout=PATIENCE)
+        assert hanging.process.returncode == ExitCode.INTERRUPTED, output
+        assert "Traceback" not in output
+        assert hanging.read() == ""
         assert document(scenario.parent / "out")["wanted"] == 3
     finally:
         hanging.clear()
