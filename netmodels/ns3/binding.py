@@ -53,6 +53,7 @@ _FUNCTIONS = {
     "sn_sockets": (None, _U32),
     "sn_warm_up": (None, _U64),
     "sn_unassociated": (_I64,),
+    "sn_unheard": (_I64, _U32, _U32),
     "sn_neighbours": (None, _U32, _U32),
     "sn_begin": (None,),
     "sn_way": (None, _TEXT, _TEXT, _U32, _U32, _U32),

@@ -165,6 +165,7 @@ class Built(Network):
         self.segments = config["segments"]
         ns3.nodes(config["ipv6"], config["positions"], [stream("node", name) for name in names])
         self.first = [self._segment(number) for number in range(len(self.segments))]
+        self._reach()
         self.routes = Routes(len(names), [each["nodes"] for each in self.segments])
         ns3.doing = "addresses and routes were set"
         self._route()
@@ -189,6 +190,18 @@ class Built(Network):
         self.ns3.doing = f"segment {segment['name']} was made"
         streams = [stream(segment["name"], self.names[node]) for node in segment["nodes"]]
         return self.ns3.segment(number, segment["kind"], segment["nodes"], streams, keys)
+
+    def _reach(self) -> None:
+        """Refuse a radio that nobody hears, which would only ever lose messages."""
+        for number, each in enumerate(self.segments):
+            if each["kind"] != "lrwpan":
+                continue  # a station of Wi-Fi is seen not to find its access point
+            alone = self.ns3.library.sn_unheard(self.first[number], len(each["nodes"]))
+            if alone >= 0:
+                raise Impossible(
+                    f"{self.nodes[each['nodes'][alone]]} is out of reach of all others on "
+                    f"{each['name']}: {self._nearer}"
+                )
 
     def _route(self) -> None:
         library = self.ns3.library

@@ -7,11 +7,13 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from ns3_native import SEGMENTS, Traffic, require_bindings, require_ns3
 from ns3_native.captures import packets
 from support import require
 
 import simcore
+from simcore.cli.compare import command as compare
 from simcore.expect import evaluate, parse
 from simcore.results.metrics import Metrics
 
@@ -59,6 +61,21 @@ def test_another_network_is_another_section_and_nothing_else(name: str) -> None:
     swapped = simcore.Federation(simcore.loads(text, base=SCENARIOS), out=None).run()
     text = yaml.safe_dump({**quickstart, "expect": []})
     assert simcore.Federation(simcore.loads(text, base=SCENARIOS), out=None).run() == swapped
+
+
+def test_two_networks_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `compare` says of them is what the page shows."""
+    page = (SCENARIOS.parent / "docs" / "ns3.md").read_text(encoding="utf-8")
+    block = page.partition("compare links radios\n")[2].partition("```")[0]
+    monkeypatch.chdir(tmp_path)
+    for name, out in (("quickstart", "links"), ("lrwpan_meters", "radios")):
+        simcore.Federation(simcore.load(SCENARIOS / f"{name}.yaml"), out=tmp_path / out).run()
+    result = CliRunner().invoke(compare, ["links", "radios"])
+    assert result.exception is None
+    for part in block.split("...\n"):
+        assert part in result.output
+    for each in ("network.model", "network.links.0.loss", "network.segments.0.kind"):
+        assert f"  {each} " in result.output
 
 
 def test_firmware_behind_radios_is_the_same_in_windows_of_any_length(tmp_path: Path) -> None:

@@ -315,14 +315,42 @@ def test_a_station_out_of_reach(project: Project, library: None) -> None:
     )
 
 
+def test_a_radio_that_nobody_hears(project: Project, library: None) -> None:
+    """On a segment of 802.15.4; one that is heard now and then may be meant."""
+    segments = [{"kind": "lrwpan", "nodes": WIFI[0]["nodes"]}, WIFI[1]]
+    places = network(segments=segments, positions={"meter-1": [200, 0]})
+    assert refused_by_ns3(project, *places).startswith(
+        "network: meter-1 is out of reach of all others on lrwpan-0: bring it nearer with "
+        "'positions'"
+    )
+    shutil.rmtree(project.path / "run")
+    completed(project, *network(segments=segments, positions={"meter-1": [130, 0]}))
+
+
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("ns3::TcpSocket::SegmentSice", "ns3::TcpSocket has no attribute SegmentSice"),
-        ("ns3::TcpSoket::SegmentSize", "ns-3 has no class ns3::TcpSoket"),
+        (
+            "ns3::TcpSocket::SegmentSice",
+            "ns3::TcpSocket has no attribute SegmentSice (did you mean 'SegmentSize'?)",
+        ),
+        (
+            "ns3::TcpSoket::SegmentSize",
+            "ns-3 has no class ns3::TcpSoket (did you mean 'ns3::TcpSocket'?)",
+        ),
+        (
+            "ns3::YansWifiPhy::TxPowerStart",
+            "ns3::YansWifiPhy has no attribute TxPowerStart of its own: write "
+            "ns3::WifiPhy::TxPowerStart",
+        ),
+        ("ns3::TcpSocket::Colour", "ns3::TcpSocket has no attribute Colour (rule:"),
+        (
+            "ns3::TcpSocketBase::Timestamp",
+            "ns3::TcpSocketBase::Timestamp: '500' is no ns3::BooleanValue that it takes (bool)",
+        ),
     ],
 )
-def test_an_attribute_that_ns3_does_not_know(
+def test_an_attribute_that_ns3_does_not_take(
     project: Project, library: None, name: str, problem: str
 ) -> None:
     found = refused_by_ns3(project, *network(defaults={name: 500}))

@@ -13,36 +13,6 @@
 namespace simcore
 {
 
-/// Why the default of an attribute cannot be set; empty if it was.
-inline std::string
-DefaultProblem(const std::string& full, const std::string& text)
-{
-    size_t split = full.rfind("::");
-    ns3::TypeId type;
-    if (split == std::string::npos || !ns3::TypeId::LookupByNameFailSafe(full.substr(0, split), &type))
-    {
-        return "ns-3 has no class " + full.substr(0, split == std::string::npos ? 0 : split);
-    }
-    std::string name = full.substr(split + 2);
-    for (uint32_t i = 0; i < type.GetAttributeN(); i++)
-    {
-        ns3::TypeId::AttributeInformation found = type.GetAttribute(i);
-        if (found.name != name)
-        {
-            continue;
-        }
-        auto value = found.checker->Create();
-        if (!value->DeserializeFromString(text, found.checker) || !found.checker->Check(*value))
-        {
-            return "'" + text + "' is no " + found.checker->GetValueTypeName() +
-                   " that this attribute takes";
-        }
-        ns3::Config::SetDefault(full, *value);
-        return "";
-    }
-    return type.GetName() + " has no attribute " + name;
-}
-
 inline void
 StartPcap(uint32_t device, const std::string& file)
 {

@@ -5,6 +5,7 @@
 // The one file that is compiled. It is linked with ns-3, so its licence is ns-3's, and it is loaded
 // by a process of its own. Functions that can be refused return a text, or null.
 #include "adopting.h"
+#include "defaults.h"
 #include "faults.h"
 #include "giving_up.h"
 #include "outputs.h"
@@ -181,6 +182,13 @@ sn_unassociated()
         }
     }
     return -1;
+}
+
+/// The first radio of a segment of 802.15.4 that none of the others hears, by its place, or -1.
+int64_t
+sn_unheard(uint32_t first, uint32_t count)
+{
+    return Unheard(first, count);
 }
 
 void

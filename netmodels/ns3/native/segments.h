@@ -7,6 +7,7 @@
 #include "watching.h"
 
 #include "ns3/internet-module.h"
+#include "ns3/lr-wpan-spectrum-value-helper.h"
 #include "ns3/mobility-module.h"
 #include "ns3/sixlowpan-module.h"
 #include "ns3/spectrum-module.h"
@@ -178,6 +179,44 @@ MakeLrWpan(const ns3::NodeContainer& nodes, uint32_t segment)
     ns3::NetDeviceContainer devices = helper->Install(nodes);
     helper->CreateAssociatedPan(devices, static_cast<uint16_t>(segment + 1));
     return devices;
+}
+
+/// Whether a frame of one radio can be read by another: at least one in a thousand of the shortest
+/// that carry data, by ns-3's own model of errors, with 0 dBm (its default).
+inline bool
+Hears(ns3::Ptr<ns3::NetDevice> receiver, ns3::Ptr<ns3::NetDevice> sender)
+{
+    constexpr uint32_t shortest = 8 * 30;
+    auto channel = ns3::DynamicCast<ns3::SpectrumChannel>(sender->GetChannel());
+    double signal = channel->GetPropagationLossModel()->CalcRxPower(
+        0,
+        sender->GetNode()->GetObject<ns3::MobilityModel>(),
+        receiver->GetNode()->GetObject<ns3::MobilityModel>());
+    auto radio = ns3::DynamicCast<ns3::lrwpan::LrWpanNetDevice>(receiver)->GetPhy();
+    double noise = ns3::lrwpan::LrWpanSpectrumValueHelper::TotalAvgPower(
+        radio->GetNoisePowerSpectralDensity(), radio->GetCurrentChannelNum());
+    double ratio = std::pow(10, signal / 10) / 1000 / noise;
+    return ns3::lrwpan::LrWpanErrorModel().GetChunkSuccessRate(ratio, shortest) > 0.001;
+}
+
+/// The first radio of a segment of 802.15.4 that none of the others hears, by its place, or -1.
+inline int64_t
+Unheard(uint32_t first, uint32_t count)
+{
+    const std::vector<Device>& devices = TheWorld().devices;
+    for (uint32_t i = 0; i < count; i++)
+    {
+        bool heard = false;
+        for (uint32_t other = 0; other < count && !heard; other++)
+        {
+            heard = other != i && Hears(devices[first + other].link, devices[first + i].link);
+        }
+        if (!heard)
+        {
+            return i;
+        }
+    }
+    return -1;
 }
 
 /// Random numbers of a device: streams of its own, whichever other devices there are.
