@@ -36,10 +36,13 @@ class Stopping:
 
     Attributes:
         asked: what the first signal stands for; None without one.
+        over: set where the process has been stopped and only takes leave: nothing is left that a
+            further signal could stop, and none is to change the exit code.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.asked: ExitCode | None = None
+        self.over = False
         self._say = say
         self._orderly: tuple[Callable[[ExitCode], None], str] | None = None
 
@@ -89,4 +92,4 @@ def signals(say: Callable[[str], None]) -> Iterator[Stopping]:
         raise Interrupted(stopping.asked or ExitCode.INTERRUPTED) from None
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if stopping.over else handler)

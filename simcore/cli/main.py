@@ -142,8 +142,11 @@ def _invoke(argv: list[str] | None) -> Any:
     def say(line: str) -> None:
         click.echo(line, err=True)
 
-    with signals(say):
+    with signals(say) as stopping:
         try:
-            return cli.main(args=argv, prog_name="python -m simcore", standalone_mode=False)
-        except click.Abort:  # what click makes of a KeyboardInterrupt
+            code = cli.main(args=argv, prog_name="python -m simcore", standalone_mode=False)
+        except (click.Abort, KeyboardInterrupt):  # the first is what click makes of the second
+            stopping.over = True
             raise KeyboardInterrupt from None
+        stopping.over = code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED)
+        return code

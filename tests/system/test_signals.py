@@ -161,6 +161,26 @@ def test_signal_inside_an_exec_keeps_its_code(
     assert left(project) == ["models.py", "scenario.yaml"]
 
 
+@signals
+def test_signals_after_the_end_change_nothing(
+    project: Project, number: int, code: int, reason: str
+) -> None:
+    """Who presses Ctrl-C once more while the process takes leave."""
+    leave = "import atexit\natexit.register(lambda: waits(None))\n"
+    project.write("models.py", MODELS + leave)
+    with start(project, *happening("waits", 3)) as run:
+        run.until("reached")
+        run.send(number)
+        run.go()
+        run.until("reached")
+        run.send(number)
+        run.go()
+        ended = run.end()
+    assert ended.code == code
+    assert "Traceback" not in ended.err
+    assert manifest(project)["exit"]["reason"] == reason
+
+
 @pytest.mark.parametrize("at", [0, 1, 3000, 7777])
 def test_killed_run_is_readable_and_a_prefix(
     project: Project, uninterrupted: list[Any], at: int
