@@ -26,8 +26,8 @@ from simcore.protocol.pipes import Pipes
 LOG_CAP = 8 << 20
 """Bytes that the log file of a child may have."""
 TOO_MANY_FILES = "simcore has too many files open: raise their limit (ulimit -n), or start fewer"
-_TERMINATION = 2.0
-"""Seconds from SIGTERM to SIGKILL, at most."""
+_TERMINATION = (0.1, 2.0)
+"""Seconds from SIGTERM to SIGKILL: of a child that had no time to end by itself, and at most."""
 _TAIL = 1 << 16
 _LONGEST_LINE = 500
 
@@ -237,7 +237,8 @@ class Child:
         if self._final is None and not self.wait(grace_s):
             self._signal(signal.SIGTERM)
             self._signal(signal.SIGCONT)  # a stopped process cannot act on it
-            self.wait(min(max(grace_s, 0.1), _TERMINATION))
+            least, most = _TERMINATION
+            self.wait(min(max(grace_s, least), most))
         return self.kill()
 
     def kill(self) -> Status:

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from pipe_end import PipeEnd
+from support import PATIENCE
 
+from simcore import launch as launch_module
 from simcore.ending import Proc
 from simcore.guard import Guard
 from simcore.launch import Child, LaunchError, Limits, Status
-
-PATIENCE = 60.0
 
 
 @pytest.fixture
@@ -266,6 +266,13 @@ def test_end_waits_for_one_that_ends_by_itself(launch: Launcher) -> None:
         assert child.end(PATIENCE) == Status("exited", 0)
 
 
+@pytest.fixture
+def patiently(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child has as long to end after SIGTERM as a busy machine needs."""
+    monkeypatch.setattr(launch_module, "_TERMINATION", (PATIENCE, PATIENCE))
+
+
+@pytest.mark.usefixtures("patiently")
 def test_end_asks_first(launch: Launcher) -> None:
     child, ours = launch.heard(
         "import signal, sys\n"
@@ -289,6 +296,7 @@ def test_end_insists(launch: Launcher) -> None:
         assert child.end() == Status("signalled", signal.SIGKILL)
 
 
+@pytest.mark.usefixtures("patiently")
 def test_a_stopped_child_is_ended(launch: Launcher) -> None:
     child, ours = launch.heard("print(flush=True); input()")
     with ours:
