@@ -31,6 +31,10 @@ _ENGINE_KNOWS = 5.0
 """Seconds after which the engine, on a busy machine, knows of an end that the kernel knows of."""
 _SLICE = 0.1
 """Seconds between two looks at whether the run was asked to stop."""
+_SETTLING = 1.0
+"""Seconds that a container may take to end once the engine has refused to run a command in it."""
+_DYING = 5.0
+"""Seconds that the end of a container may take to be known that does not run any more."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +209,9 @@ class ContainerParticipant(Remote):
                 if time.monotonic() > deadline:
                     return None
             except EngineError as error:
-                if container.wait(_SLICE):
+                # The engine may know of its end before we have been told.
+                runs = container.describe() == "is running"
+                if container.wait(_SETTLING if runs else _DYING):
                     self._fail(
                         "process-ended",
                         f"{self.name} {container.describe()} before its health was good",

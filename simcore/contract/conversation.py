@@ -34,8 +34,8 @@ GRACE = 1.0
 UNASKED = 0.02
 """Seconds for which a program is listened to when it has nothing to say."""
 
-_CLOSED = 0.2
-"""Seconds in which a program that closed one direction may end."""
+_DYING = 5.0
+"""Seconds in which a program that closed its connection may end, as in a run."""
 _ORDER = ("HELLO", "READY", "DONE", "BYE")
 _EXCERPT = 300
 
@@ -173,7 +173,7 @@ class Conversation:
                 self._came = self._surplus()
                 self._fail("line-too-long", str(error))
             if isinstance(error, ChannelClosed):
-                running.wait(GRACE if error.direction == "both" else _CLOSED)
+                running.wait(_DYING if error.direction == "both" else GRACE)
             if running.status().ended:
                 self._hear_last_words()
                 self._fail("process-ended", f"it {running.describe()} before {before}")

@@ -23,7 +23,7 @@ MAX_BODY = 8 << 20
 ERROR = "error"
 """Kind of the message that a request without a good answer gets."""
 
-_HANGS_UP = 0.1
+_HANGS_UP = 0.5
 """Seconds within which an engine's proxy that accepted a connection finds nobody to hand it to."""
 _PAUSE = 0.02
 
