@@ -20,7 +20,7 @@ from simcore_backends.mqtt.settings import (
     dialect_of,
 )
 from simcore_backends.mqtt.wire import Address
-from support import unavailable
+from support import reserved_port, unavailable
 
 
 def program() -> str:
@@ -65,10 +65,11 @@ class Started:
         folder = Path(self._folder.name)
         self.address: Address = str(folder / "socket")
         listener = f"0 {self.address}"
+        self._held = contextlib.ExitStack()
         if tcp:
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                self.address = free.getsockname()
-            listener = f"{self.address[1]} 127.0.0.1"
+            port = self._held.enter_context(reserved_port())
+            self.address = ("127.0.0.1", port)
+            listener = f"{port} 127.0.0.1"
         file = folder / "mosquitto.conf"
         extra += "user root\n" if os.geteuid() == 0 else ""
         # Nobody reads its log once it runs, so that it must not be long.
@@ -90,6 +91,7 @@ class Started:
         self.process.wait()
         assert self.process.stderr is not None
         self.process.stderr.close()
+        self._held.close()
         self._folder.cleanup()
 
     def _await_start(self) -> None:

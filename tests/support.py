@@ -7,11 +7,12 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +20,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-PATIENCE = 120
+PATIENCE = 300
 """Seconds of wall time before a test gives up on a process: a backstop, never a measure."""
 
 ROOT = Path(__file__).parents[1]
@@ -38,6 +39,18 @@ def require(tool: str) -> str:
     if path is None:
         unavailable(f"{tool} is not installed")
     return path
+
+
+@contextlib.contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port of the loopback where nobody listens, and that nobody else is given meanwhile.
+
+    Who is told it may listen there, though, if it sets SO_REUSEADDR as Mosquitto does.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
 
 
 def heeding_modes() -> list[str]:

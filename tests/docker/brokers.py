@@ -15,17 +15,9 @@ from docker import DockerClient
 from engine import running
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
-from support import PATIENCE, require
+from support import PATIENCE, require, reserved_port
 
 PLAIN = ("allow_anonymous true",)
-
-
-def free_port() -> int:
-    """A port of this machine that nobody uses."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 class Mosquitto:
@@ -71,18 +63,18 @@ def mosquitto(
         folder: for its files; the broker sees it as /files.
         settings: lines of its configuration beside the listener's port.
     """
-    port = free_port()
-    text = "\n".join([f"listener {port} 127.0.0.1", "set_tcp_nodelay true", *settings, ""])
-    (folder / "mosquitto.conf").write_text(text, encoding="utf-8")
     folder.chmod(0o755)
-    with running(
-        client,
-        image,
-        ["mosquitto", "-c", "/files/mosquitto.conf"],
-        network_mode="host",
-        volumes={str(folder): {"bind": "/files", "mode": "ro"}},
-    ) as container:
-        yield Mosquitto(container, port)
+    with reserved_port() as port:
+        text = "\n".join([f"listener {port} 127.0.0.1", "set_tcp_nodelay true", *settings, ""])
+        (folder / "mosquitto.conf").write_text(text, encoding="utf-8")
+        with running(
+            client,
+            image,
+            ["mosquitto", "-c", "/files/mosquitto.conf"],
+            network_mode="host",
+            volumes={str(folder): {"bind": "/files", "mode": "ro"}},
+        ) as container:
+            yield Mosquitto(container, port)
 
 
 class Device:

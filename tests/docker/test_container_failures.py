@@ -91,7 +91,7 @@ def test_flood_of_output_is_cut(project: Project) -> None:
 
 BEFORE = {
     "exits_at_once": ("process-ended", "sink exited with code 7 before it was ready"),
-    "never_connects": ("deadline", "sink did not connect within 3 s"),
+    "never_connects": ("deadline", "sink did not connect within 2 s"),
     "exits_before_ready": ("process-ended", "sink exited with code 0 before it was ready"),
     "another_kind": ("kind", "sink"),
 }
@@ -100,7 +100,8 @@ BEFORE = {
 @pytest.mark.parametrize("mode", BEFORE)
 def test_program_that_does_not_get_ready(project: Project, mode: str) -> None:
     rule, says = BEFORE[mode]
-    report = failed(project, *sink("program.py", mode, start_timeout="3s"))
+    soon = {"start_timeout": "2s"} if rule == "deadline" else {}
+    report = failed(project, *sink("program.py", mode, **soon))
     assert report.rule == rule
     assert says in report.first
 
@@ -121,7 +122,7 @@ def test_image_whose_program_knows_nothing_of_simcore(project: Project) -> None:
 
 
 def test_program_that_does_not_answer(project: Project) -> None:
-    report = failed(project, *sink("program.py", "late", timeout="500ms"))
+    report = failed(project, *sink("program.py", "late", timeout="1s"))
     assert report.rule == "deadline"
     assert "is running" in report.process
 
@@ -154,7 +155,7 @@ def test_container_that_is_removed(project: Project, engine: DockerClient) -> No
 
 
 def test_container_that_is_paused(project: Project, engine: DockerClient) -> None:
-    options = ["--set=nodes.sensor.config.waits_at=4", *sink(timeout="1s")]
+    options = ["--set=nodes.sensor.config.waits_at=4", *sink(timeout="3s")]
     with project.start("scenario.yaml", "--out", "run", *options) as run:
         run.until("reached")
         container = container_of(engine, "sink", run.process.pid)

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from brokers import Device, Mosquitto, certificates, free_port, mosquitto
+from brokers import Device, Mosquitto, certificates, mosquitto
 from docker import DockerClient
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
-from support import PATIENCE, Started
+from support import PATIENCE, Started, reserved_port
 
 STATUS = "simcore/gateway/status"
 
@@ -318,8 +318,10 @@ def test_what_keeps_it_from_starting(
 ) -> None:
     bad = "class Bad:\n    def start(self, ctx):\n        1 / 0\n"
     (folder.parent / "bad.py").write_text(bad, encoding="utf-8")
-    address = f"127.0.0.1:{free_port()}"
-    with deployed(folder, address, *options, service=service) as started:
+    with (
+        reserved_port() as port,
+        deployed(folder, f"127.0.0.1:{port}", *options, service=service) as started,
+    ):
         ended = started.end()
     assert ended.code == code
     assert says in ended.err

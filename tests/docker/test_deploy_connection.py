@@ -11,11 +11,11 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from brokers import free_port
 from simcore_backends.services.deploy import broker as module
 from simcore_backends.services.deploy.broker import Broker
 from simcore_backends.services.deploy.options import Access
 from simcore_backends.services.deploy.topics import Topics
+from support import reserved_port
 
 TOPICS = Topics("simcore", "gateway")
 
@@ -47,12 +47,14 @@ def made(port: int, seed: int = 1) -> Broker:
 def attempts(clock: Time, caplog: pytest.LogCaptureFixture, seed: int, count: int) -> list[float]:
     """When a connection to nobody is tried."""
     caplog.clear()
-    broker, found = made(free_port(), seed), []
-    while len(found) < count:
-        before = len(caplog.records)
-        broker.step(None)
-        if len(caplog.records) > before:
-            found.append(clock.now)
+    found: list[float] = []
+    with reserved_port() as port:
+        broker = made(port, seed)
+        while len(found) < count:
+            before = len(caplog.records)
+            broker.step(None)
+            if len(caplog.records) > before:
+                found.append(clock.now)
     assert all("no connection to the broker" in record.getMessage() for record in caplog.records)
     return found
 
@@ -76,10 +78,11 @@ def test_two_devices_do_not_come_back_at_once(
 
 
 def test_a_timer_cuts_a_pause(clock: Time) -> None:
-    broker = made(free_port())
-    broker.step(None)
-    start = clock.now
-    broker.step(0.125)
+    with reserved_port() as port:
+        broker = made(port)
+        broker.step(None)
+        start = clock.now
+        broker.step(0.125)
     assert clock.now == start + 0.125
 
 
@@ -87,10 +90,11 @@ def test_what_is_too_much_is_dropped_and_counted(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "OUTBOX", 3)
-    broker = made(free_port())
-    for number in range(5):
-        broker.publish(f"simcore/meter/gateway/{number}", "1")
-    broker.close()
+    with reserved_port() as port:
+        broker = made(port)
+        for number in range(5):
+            broker.publish(f"simcore/meter/gateway/{number}", "1")
+        broker.close()
     assert [record.getMessage() for record in caplog.records] == [
         "simcore/meter/gateway/0 dropped: 3 messages wait for the broker",
         "3 messages were never sent",

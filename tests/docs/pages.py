@@ -38,6 +38,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from support import PATIENCE
 
 import simcore
 
@@ -52,6 +53,9 @@ ROLES = {
     "text": {"output", "figure"},
 }
 """What a block of each language may be for."""
+
+PROGRESS = re.compile(r"\S+: (starting|.* of .*, \S+x real time, \d+ s left)")
+"""What a command says every ten seconds, which no page shows: some machines are slower than others."""
 
 MODELS = "def meter(node):\n    yield\n\n\ndef truth(index):\n    return 0\n"
 BASE = """
@@ -340,10 +344,11 @@ class Reader:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=120,
+            timeout=PATIENCE,
         )
         self._code = done.returncode
-        return _stripped(done.stdout.splitlines()), done.returncode
+        lines = [line for line in done.stdout.splitlines() if not PROGRESS.fullmatch(line)]
+        return _stripped(lines), done.returncode
 
     # -- the other languages
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from support import PATIENCE
 
 from simcore.cli.trials import command
 from simcore.errors import ExitCode, MissingDependency, ResultsError, ScenarioError
@@ -67,8 +68,6 @@ network:
   links: [{between: [sender, sink], delay: {min: 1ms, exponential: 2ms}, loss: 10%, rate: 1Mbit/s}]
 expect: [delivered >= 1]
 """
-PATIENCE = 60
-"""Seconds of wall time before a test that waits for processes gives up."""
 
 
 @pytest.fixture
@@ -224,7 +223,7 @@ class Hanging:
 
     def read(self) -> str:
         ready, _, _ = select.select([self.pipe], [], [], PATIENCE)
-        assert ready, "nothing happened for a minute"
+        assert ready, "nothing happened for minutes"
         return os.read(self.pipe, 100).decode()
 
     def clear(self) -> None:

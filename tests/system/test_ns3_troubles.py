@@ -402,9 +402,9 @@ def test_killed(project: Project, library: None) -> None:
 
 
 def test_hung(project: Project, library: None) -> None:
-    ended = run(project, config(strike="SIGSTOP"), *network(timeout="1s"))
+    ended = run(project, config(strike="SIGSTOP"), *network(timeout="3s"))
     report = report_of(project, ended, "network")
-    assert report.first == "network sent nothing within 1 s (rule: deadline)"
+    assert report.first == "network sent nothing within 3 s (rule: deadline)"
     assert report.process == "is stopped (SIGSTOP)"
     assert 480 * MS < readable_until(project) < 500 * MS
 

@@ -16,11 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from simcore_backends.docker.streams import Pieces, Streams
+from support import PATIENCE
 
 from simcore.protocol.pipes import Pipes
-
-PATIENCE = 60
-"""Seconds of wall time before a test gives up: a backstop."""
 
 
 def piece(source: int, text: bytes) -> bytes:

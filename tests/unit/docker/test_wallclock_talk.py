@@ -20,6 +20,7 @@ from simcore_backends.docker.wallclock.clock import RunningClock
 from simcore_backends.docker.wallclock.lines import MAX_LINE, Lines
 from simcore_backends.docker.wallclock.outbox import MAX_SAID, Outbox, Said, value_of
 from simcore_backends.docker.wallclock.web import NotOpen, Web, body_of, payload_of
+from support import PATIENCE, reserved_port
 
 from simcore.payload import freeze, thaw
 from simcore.protocol.peer import Message
@@ -393,24 +394,17 @@ def test_requests_do_not_wait_for_each_other_and_end_with_the_talk(server: Serve
     assert len(server.heard) == 5
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
 def test_a_port_where_nobody_listens() -> None:
-    port = free_port()
-    talk = Web({"port": 8080}, Hearing(), "label", "sink", lambda: ("127.0.0.1", port))
-    with pytest.raises(NotOpen, match="nobody listens at its port 8080"):
-        talk.open(time.monotonic(), nothing)
-    with pytest.raises(KeyError):
-        talk.open(time.monotonic() + 600, lambda: {}["it is not wanted"])
-    talk.close()
+    with reserved_port() as port:
+        talk = Web({"port": 8080}, Hearing(), "label", "sink", lambda: ("127.0.0.1", port))
+        with pytest.raises(NotOpen, match="nobody listens at its port 8080"):
+            talk.open(time.monotonic(), nothing)
+        with pytest.raises(KeyError):
+            talk.open(time.monotonic() + 600, lambda: {}["it is not wanted"])
+        talk.close()
 
 
-def test_a_proxy_that_accepts_and_hangs_up_is_nobody() -> None:
+def test_a_proxy_that_accepts_and_hangs_up_is_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """As the engine's does, in front of a port where nobody listens yet."""
     with socket.create_server(("127.0.0.1", 0)) as proxy:
 
@@ -421,8 +415,10 @@ def test_a_proxy_that_accepts_and_hangs_up_is_nobody() -> None:
         thread = threading.Thread(target=hang_up, daemon=True)
         thread.start()
         talk = Web({"port": 8080}, Hearing(), "label", "sink", proxy.getsockname)
-        with pytest.raises(NotOpen):
-            talk.open(time.monotonic(), nothing)
+        with monkeypatch.context() as patient:
+            patient.setattr(web, "_HANGS_UP", PATIENCE)
+            with pytest.raises(NotOpen):
+                talk.open(time.monotonic(), nothing)
         thread.join(60)
         talk.open(time.monotonic(), nothing)  # now it keeps the connection
         talk.close()
