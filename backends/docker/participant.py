@@ -33,8 +33,6 @@ _SLICE = 0.1
 """Seconds between two looks at whether the run was asked to stop."""
 _SETTLING = 1.0
 """Seconds that a container may take to end once the engine has refused to run a command in it."""
-_DYING = 5.0
-"""Seconds that the end of a container may take to be known that does not run any more."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +209,7 @@ class ContainerParticipant(Remote):
             except EngineError as error:
                 # The engine may know of its end before we have been told.
                 runs = container.describe() == "is running"
-                if container.wait(_SETTLING if runs else _DYING):
+                if container.wait(_SETTLING if runs else _ENGINE_KNOWS):
                     self._fail(
                         "process-ended",
                         f"{self.name} {container.describe()} before its health was good",
