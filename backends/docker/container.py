@@ -51,6 +51,9 @@ class Container:
         log: the file that its output is appended to.
         stdio: its standard input and output, if it is spoken with over them.
         copies: archives of files that it is given, by the folder that they are unpacked in.
+
+    Attributes:
+        starved: whether it ended for lack of memory.
     """
 
     pid = None
@@ -77,6 +80,7 @@ class Container:
         self._asked_to_start = False
         self._final: Status | None = None
         self._words = ""
+        self.starved = False
         self._ended = threading.Event()
         self._removal: Future[None] | None = None
         fleet.enter(name, self)
@@ -157,6 +161,7 @@ class Container:
         if code in _CODES:
             text += f" ({_CODES[code]})"
         if state.get("OOMKilled"):
+            self.starved = True
             memory = self._config["HostConfig"]["Memory"]
             text = f"ran out of memory (limits: memory is {memory / 2**20:g} MiB) and {text}"
         if state.get("Error"):

@@ -52,10 +52,10 @@ LIMITS: Mapping[str, Any] = {
         },
         "processes": {
             "type": "integer",
-            "minimum": 1,
+            "minimum": 2,
             "maximum": 2**22,
             "default": PROCESSES,
-            "description": "Processes and threads.",
+            "description": "Processes and threads; the engine's init is one of them.",
         },
         "shm": {
             "type": "string",

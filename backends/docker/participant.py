@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from simcore.failure import Phase
 from simcore.protocol.pipes import Pipes
 from simcore.remote import Remote
 from simcore.units import duration
@@ -135,6 +136,7 @@ class ContainerParticipant(Remote):
     Args:
         health: the key `health`.
         start_timeout: seconds of wall time for both together.
+        advice: what its user may do when it fails, where the failure itself does not say it.
 
     All else as for `Remote`.
     """
@@ -143,9 +145,18 @@ class ContainerParticipant(Remote):
     _dying = _ENGINE_KNOWS
 
     def __init__(
-        self, *arguments: Any, health: Mapping[str, Any] | None, start_timeout: float, **more: Any
+        self,
+        *arguments: Any,
+        health: Mapping[str, Any] | None,
+        start_timeout: float,
+        advice: Callable[[Phase, str], str | None],
+        **more: Any,
     ) -> None:
-        super().__init__(*arguments, start_timeout=start_timeout, **more)
+        def advise(phase: Phase, rule: str) -> str | None:
+            starved = self.running is not None and self.running.starved
+            return None if starved else advice(phase, rule)  # that says it all
+
+        super().__init__(*arguments, start_timeout=start_timeout, advice=advise, **more)
         self._health = health
         self._patience = start_timeout
 

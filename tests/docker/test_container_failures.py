@@ -64,6 +64,14 @@ def test_more_memory_than_it_may_have(project: Project) -> None:
     assert "ran out of memory" in report.process
 
 
+def test_too_little_memory_to_begin_with(project: Project) -> None:
+    """Its rights, of which it is told otherwise, have nothing to do with it."""
+    command = "[python3, -c, 'kept = [bytes([1]) * 2**20 for _ in range(200)]']"
+    report = failed(project, *sink(command=command, limits="{memory: 64MiB}"))
+    assert report.first.startswith("sink ran out of memory (limits: memory is 64 MiB) and exited")
+    assert "before it was ready" in report.first and "advice" not in report.text
+
+
 def test_program_that_closes_its_output_goes_on(project: Project) -> None:
     ended = project.simcore("scenario.yaml", "--out", "run", *sink("more.py", "closes_its_output"))
     assert ended.code == 0, ended.err

@@ -63,7 +63,7 @@ VALID = {
     + "command: [./tool, --fast]\nkind: free_running\nhosts: group\ncount: 2\n"
     "files: [services.py, sub/, sub/deep]\nenvironment: {A: b}\nlog: 4KiB\n"
     "start_timeout: 1ms\ntimeout: 1ms\ntransport: stdio\n"
-    "limits: {memory: 6MiB, cpus: 0.01, cpu_set: '0,2-3', processes: 1, shm: 1MiB}\n"
+    "limits: {memory: 6MiB, cpus: 0.01, cpu_set: '0,2-3', processes: 2, shm: 1MiB}\n"
     "allow: [root, write, network, capabilities]\n"
     "health: {command: [test, -e, /x], interval: 1ms}\nconfig: {anything: goes}",
     "no limits": IMAGE + "limits: {}\nallow: []\nfiles: []",
@@ -127,7 +127,7 @@ INVALID = {
     IMAGE + "limits: {memory: 100}": "nodes.node.limits.memory: ",
     IMAGE + "limits: {cpus: 0}": "nodes.node.limits.cpus: must be at least 0.01, got 0",
     IMAGE + "limits: {cpu_set: '0;1'}": "nodes.node.limits.cpu_set: is a list of processors, as in 0,2-3",
-    IMAGE + "limits: {processes: 0}": "nodes.node.limits.processes: must be at least 1, got 0",
+    IMAGE + "limits: {processes: 1}": "nodes.node.limits.processes: must be at least 2, got 1",
     IMAGE + "limits: {cpu: 5s}": "nodes.node.limits.cpu: unknown key",
     IMAGE + "allow: [everything]": "nodes.node.allow[0]: ",
     IMAGE + "allow: [write, write]": "nodes.node.allow: ",
