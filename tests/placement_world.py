@@ -74,7 +74,7 @@ class Mine(Policy):
         place = "cloud" if ask.n % self.config["every"] == 0 else "edge"
         return Decision(place, f"image {ask.n}, every {self.config['every']}")
 
-class Nobody(Mine):
+class Seldom(Mine):
     '''Two of three images are left to their devices, one of them without a word.'''
 
     def decide(self, ask):

@@ -208,7 +208,7 @@ def test_why_a_policy_leaves_devices_alone_is_kept(
 ):
     """To the last image that it was asked about, and outside the measurements."""
     overrides = [
-        "placement.policy=my_policy.py:Nobody",
+        "placement.policy=my_policy.py:Seldom",
         f"placement.config={{every: 3, rule: {rule}}}",
         f"nodes.{dispatcher}.implementation={implementation}",
     ]
