@@ -35,7 +35,8 @@ def test_in_the_light_form_only_what_runs_the_nodes_is_another() -> None:
             assert light["nodes"][name]["config"][key] == node["config"][key]
         assert light["nodes"][name].get("implementation", "python_model") == "python_model"
     # A model says itself how long it computes; of native firmware, the scenario says it.
-    assert full["energy"]["meter"].pop("computing")["reading"] == (
-        light["nodes"]["meter"]["config"]["compute"]
+    assert (
+        full["energy"]["meter"].pop("computing")["reading"]
+        == (light["nodes"]["meter"]["config"]["compute"])
     )
     assert light["energy"] == full["energy"]
