@@ -7,13 +7,19 @@ decided, once.
 
 from __future__ import annotations
 
+import _thread
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from simcore.errors import ExitCode, Interrupted
+
+_AGAIN = 0.005
+"""Seconds after which a signal is tried again whose exception nobody could be given."""
 
 
 class _Stop(KeyboardInterrupt):
@@ -21,7 +27,14 @@ class _Stop(KeyboardInterrupt):
 
     A plain KeyboardInterrupt that passes through an `exec` of text, such as those of dataclasses
     and named tuples at an import, has CPython end the process by SIGINT whatever its exit code.
+
+    Args:
+        number: of the signal.
     """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 class Stopping:
@@ -63,13 +76,42 @@ class Stopping:
         if first:
             self.asked = ExitCode.TERMINATED if number == signal.SIGTERM else ExitCode.INTERRUPTED
         if not first or self._orderly is None:
-            raise _Stop
+            raise _Stop(number)
         stop, words = self._orderly
         assert self.asked is not None
         stop(self.asked)
         # The program may be in the middle of writing a line itself; or nobody can be told.
         with suppress(RuntimeError, OSError):
             self._say(f"{words}; once more stops at once")
+
+
+@contextmanager
+def _nothing_lost() -> Iterator[None]:
+    """Have no signal be lost that comes while what Python clears up runs.
+
+    What is raised there, as in the callback that each import leaves to be called, Python tells
+    to `sys.unraisablehook` and forgets. The signal then comes once more, a little later.
+    """
+    before = sys.unraisablehook
+
+    def take(lost: Any) -> None:
+        if isinstance(lost.exc_value, _Stop):
+            # No `threading.Thread`: this may be in the midst of anything, with its locks in hand.
+            _thread.start_new_thread(_come_again, (lost.exc_value.number,))
+        else:
+            before(lost)
+
+    sys.unraisablehook = take
+    try:
+        yield
+    finally:
+        if sys.unraisablehook is take:
+            sys.unraisablehook = before
+
+
+def _come_again(number: int) -> None:
+    time.sleep(_AGAIN)
+    _thread.interrupt_main(signal.Signals(number))
 
 
 @contextmanager
@@ -87,7 +129,8 @@ def signals(say: Callable[[str], None]) -> Iterator[Stopping]:
         for number in (signal.SIGINT, signal.SIGTERM):
             before[number] = signal.signal(number, stopping.handle)
     try:
-        yield stopping
+        with _nothing_lost():
+            yield stopping
     except KeyboardInterrupt:
         raise Interrupted(stopping.asked or ExitCode.INTERRUPTED) from None
     finally:

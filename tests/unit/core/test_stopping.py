@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable
 
 import pytest
+from support import PATIENCE
 
-from simcore.errors import ExitCode
-from simcore.stopping import Stopping
+from simcore.errors import ExitCode, Interrupted
+from simcore.stopping import Stopping, signals
 
 UNHEARD = [
     pytest.param(RuntimeError("reentrant call"), id="the program writes a line itself"),
@@ -30,3 +32,35 @@ def test_a_run_ends_in_order_though_nobody_can_be_told(error: Exception) -> None
     with stopping.orderly(asked.append, "stopping"):
         stopping.handle(signal.SIGTERM, None)
     assert asked == [ExitCode.TERMINATED]
+
+
+class Cleared:
+    """Is interrupted while Python clears it up, where nothing that is raised gets out."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_is_not_lost_that_comes_while_something_is_cleared_up() -> None:
+    def works() -> None:
+        with signals(lambda _: None):
+            Cleared()
+            threading.Event().wait(PATIENCE)
+
+    with pytest.raises(Interrupted) as caught:
+        works()
+    assert caught.value.exit_code == ExitCode.TERMINATED
+
+
+def test_what_else_fails_there_is_told_as_ever(capsys: pytest.CaptureFixture[str]) -> None:
+    told: list[object] = []
+
+    class Failing:
+        def __del__(self) -> None:
+            raise ValueError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.unraisablehook", lambda lost: told.append(lost.exc_type))
+        with signals(str):
+            Failing()
+    assert told == [ValueError]
