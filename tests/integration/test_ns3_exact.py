@@ -90,6 +90,20 @@ def test_a_run_may_be_ended_at_any_time(kind: str, tmp_path: Path) -> None:
         assert found == [at for at in arrivals if at < moment]
 
 
+@pytest.mark.parametrize("kind", SEGMENTS)
+def test_exchanges_grow_with_deliveries_and_not_with_time(kind: str, tmp_path: Path) -> None:
+    """Ten minutes between two messages are caught up with in slices, and what follows is not run.
+
+    On Wi-Fi they hold 5,900 beacons. Slices get longer while each takes little wall time, which is
+    9 of them, and more on a machine that is busy.
+    """
+    near = Traffic(SEGMENTS[kind], clients=2, answer=0, fixed=[10**9, 10**9], duration=4 * 10**9)
+    far = replace(near, fixed=[10**9, 600 * 10**9], duration=1200 * 10**9)
+    assert len(near.through_simcore(tmp_path)) == 4
+    assert len(far.through_simcore(tmp_path)) == 4
+    assert near.exchanges <= far.exchanges <= near.exchanges + 100
+
+
 def test_nothing_is_written_before_what_got_lost_earlier(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
