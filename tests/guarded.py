@@ -94,7 +94,6 @@ class Ward:
         self.temporary = folder / "tmp"
         self.temporary.mkdir()
         self._since = start_time(os.getpid()) or 0
-        self._bare: set[int] = set()
         self._word = f"WARD={secrets.token_hex(8)}"
         name, _, value = self._word.partition("=")
         self.environment = {name: value, "TMPDIR": str(self.temporary), "XDG_RUNTIME_DIR": ""}
@@ -119,15 +118,14 @@ class Ward:
 
     def _variables(self, proc: Proc, look: Look) -> list[bytes]:
         # While a process loads its program it has no environment, and neither do some for good.
-        deadline = time.monotonic() + 0.5
-        while not (found := proc.environment(look)) and time.monotonic() < deadline:
+        deadline = time.monotonic() + PATIENCE
+        while True:
             now = proc.look(look.pid)
-            if look.pid in self._bare or now is None or now.over:
-                return []
+            found = proc.environment(look)
+            if found != b"" or now is None or now.over or not now.loading:
+                return (found or b"").split(b"\0")
+            assert time.monotonic() < deadline, "a process never loads its program"
             time.sleep(0.0005)
-        if not found:
-            self._bare.add(look.pid)
-        return (found or b"").split(b"\0")
 
     def left(self) -> list[str]:
         """What is there once no guard is at work any more."""
@@ -138,7 +136,7 @@ class Ward:
                 assert _await(guards[0], PATIENCE), "a guard does not end"
                 at_work = time.monotonic()
             # What remains may be a guard that does not yet look like one.
-            elif _await(processes[0][0].pid, 0.02) or time.monotonic() - at_work < 2:
+            elif _await(processes[0][0].pid, 0.02) or time.monotonic() - at_work < 5:
                 continue
             else:
                 break

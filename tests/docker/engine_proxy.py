@@ -230,7 +230,7 @@ def _head(reader: BinaryIO) -> tuple[bytes, dict[str, str]] | None:
     if not lines:
         return None
     if not line:
-        raise ValueError(f"a head that ends too early: {lines}")
+        raise OSError(f"a head that ends too early, with who wrote it: {lines}")
     fields = (each.decode("latin-1").partition(":") for each in lines[1:])
     headers = {name.strip().lower(): value.strip() for name, _, value in fields}
     return b"".join([*lines, line]), headers
@@ -240,6 +240,8 @@ def _body(reader: BinaryIO, headers: dict[str, str]) -> Iterable[bytes]:
     if headers.get("transfer-encoding", "").lower() == "chunked":
         while True:
             line = reader.readline()
+            if not line:
+                raise OSError("a body that ends too early, with who wrote it")
             size = int(line.split(b";")[0], 16)
             yield line + reader.read(size + 2)
             if size == 0:

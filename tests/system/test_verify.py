@@ -39,7 +39,7 @@ def global_generator(node):
 
 def order_of_a_set(node):
     yield node.sleep("1ms")
-    for word in {"all", "these", "words", "come", "in", "any", "order"}:
+    for word in {f"word{number}" for number in range(30)}:  # more orders than will ever be tried
         node.send("sink", word, {})
 """
 SCENARIO = """

@@ -16,6 +16,7 @@ import pytest
 from simcore_backends.docker import Docker
 from simcore_backends.docker import engine as module
 from simcore_backends.docker.engine import Engine, EngineError, Refused, is_engine_fault, text_of
+from support import reserved_port
 
 pytestmark = [
     pytest.mark.docker,
@@ -48,13 +49,12 @@ def test_nothing_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
-    assert refusal() == (
-        f"no Docker Engine answers at tcp://127.0.0.1:{port} (named by DOCKER_HOST): is that "
-        "right, and is it running? (Connection refused)"
-    )
+    with reserved_port() as port:
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
+        assert refusal() == (
+            f"no Docker Engine answers at tcp://127.0.0.1:{port} (named by DOCKER_HOST): is that "
+            "right, and is it running? (Connection refused)"
+        )
 
 
 @pytest.mark.parametrize("host", ["gopher://here", "tcp://here:port"])
