@@ -17,6 +17,7 @@ import signal
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -65,11 +66,17 @@ class Killing:
         return len(proxy.requests)
 
     def at_requests(self, count: int) -> None:
-        """Kill simcore at so many requests, before or after the engine has heard of them."""
+        """Kill simcore at so many requests, before or after the engine has heard of them.
+
+        One is drawn from each part of a run: a run has more or fewer requests, and is to be met
+        as often while it has containers.
+        """
         whens: tuple[Kind, ...] = ("call", "call after")
         steps = [(number, when) for number in range(self._requests) for when in whens]
+        bounds = [len(steps) * part // count for part in range(count + 1)]
+        drawn = [self._random.choice(steps[first:last]) for first, last in pairwise(bounds)]
         self._random.shuffle(steps)
-        for number, when in steps:
+        for number, when in [*drawn, *(step for step in steps if step not in drawn)]:
             if self.counts["at a request"] < count:
                 self._at_a_request(number, when)
 
@@ -149,9 +156,9 @@ def killing(tmp_path: Path, base_image: str, engine: DockerClient) -> Iterator[K
 @pytest.mark.slow
 def test_fifty_kills_at_random_moments(killing: Killing) -> None:
     killing.at_requests(24)
-    for _ in range(10):
+    for _ in range(8):
         killing.at_an_exchange()
-    for _ in range(16):
+    for _ in range(18):
         killing.with_paused_containers()
     counts = killing.counts
     assert counts["at a request"] + counts["at an exchange"] + counts["paused"] == 50
