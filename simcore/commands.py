@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from simcore.plugins import Path
     from simcore.scenario.check import Checker
 
-START_TIMEOUT = "30s"
+START_TIMEOUT = "120s"
+"""Much: a library of models that is loaded from a cold disk takes half a minute on a busy machine."""
 TIMEOUT = "60s"
 LOG = "16MiB"
 _SMALLEST_LOG = 4096

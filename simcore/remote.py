@@ -98,7 +98,7 @@ class Remote(Participant):
         config: Mapping[str, Any] | None = None,
         life: int = 1,
         transport: str = "unix",
-        start_timeout: float = 30.0,
+        start_timeout: float = 120.0,
         timeout: float = 60.0,
         dialect: Dialect | None = None,
         recorded: bool = True,

@@ -28,8 +28,6 @@ MODES = {
 STANDARD = "802.11g"
 QUEUE = 100
 
-START_TIMEOUT = "120s"
-
 ONLY_OWN = ("least_delay", "warm_up", "neighbours")
 """Keys without an effect on segments."""
 
@@ -271,7 +269,7 @@ SCHEMA: Mapping[str, Any] = {
             "description": "Write ns-3's own figures of flows to `ns3/flows.xml` there.",
         },
         "log": SURROUNDINGS["log"],
-        "start_timeout": {**SURROUNDINGS["start_timeout"], "default": START_TIMEOUT},
+        "start_timeout": SURROUNDINGS["start_timeout"],
         "timeout": SURROUNDINGS["timeout"],
     },
 }

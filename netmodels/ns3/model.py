@@ -85,7 +85,7 @@ class Ns3:
             names,
             [sys.executable, "-P", "-m", "simcore_netmodels.ns3.child"],
             # Pipes are quicker than a socket.
-            {"start_timeout": keys.START_TIMEOUT, **value, "transport": "stdio"},
+            {**value, "transport": "stdio"},
             kind="network",
             config=config,
             dialect=lambda: dialect,
