@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from simcore.scenario.check import Checker
 
 START_TIMEOUT = "120s"
-"""Much: a library of models that is loaded from a cold disk takes half a minute on a busy machine."""
+"""Much: on a busy machine, a library of models takes half a minute to load from a cold disk."""
 TIMEOUT = "60s"
 LOG = "16MiB"
 _SMALLEST_LOG = 4096
