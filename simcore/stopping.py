@@ -111,7 +111,16 @@ def _nothing_lost() -> Iterator[None]:
 
 def _come_again(number: int) -> None:
     time.sleep(_AGAIN)
-    _thread.interrupt_main(signal.Signals(number))
+    if getattr(signal.getsignal(number), "__func__", None) is Stopping.handle:
+        # A real one: nothing else wakes a thread that waits.
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+
+
+def _came_of_signal(error: BaseException | None) -> bool:
+    """Whether a signal is behind an error: Python 3.11 wraps what the making of a class raises."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error is not None
 
 
 @contextmanager
@@ -131,8 +140,10 @@ def signals(say: Callable[[str], None]) -> Iterator[Stopping]:
     try:
         with _nothing_lost():
             yield stopping
-    except KeyboardInterrupt:
-        raise Interrupted(stopping.asked or ExitCode.INTERRUPTED) from None
+    except BaseException as error:
+        if _came_of_signal(error):
+            raise Interrupted(stopping.asked or ExitCode.INTERRUPTED) from None
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if stopping.over else handler)

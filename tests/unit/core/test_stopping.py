@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from support import PATIENCE
 
-from simcore.errors import ExitCode, Interrupted
+from simcore.errors import ExitCode, Interrupted, UsageError
 from simcore.stopping import Stopping, signals
 
 UNHEARD = [
@@ -50,6 +50,29 @@ def test_a_signal_is_not_lost_that_comes_while_something_is_cleared_up() -> None
     with pytest.raises(Interrupted) as caught:
         works()
     assert caught.value.exit_code == ExitCode.TERMINATED
+
+
+class Named:
+    """Is interrupted while a class is made, as each import of a dataclass makes one."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_signal_is_known_by_whatever_python_makes_of_it(wrapped: bool) -> None:
+    def works() -> None:
+        with signals(lambda _: None):
+            try:
+                type("Made", (), {"field": Named()})
+            except Exception as error:
+                if wrapped:
+                    raise UsageError("importing it raised something") from error
+                raise
+
+    with pytest.raises(Interrupted) as caught:
+        works()
+    assert caught.value.exit_code == ExitCode.INTERRUPTED
 
 
 def test_what_else_fails_there_is_told_as_ever(capsys: pytest.CaptureFixture[str]) -> None:
