@@ -43,6 +43,17 @@ def test_it_deploys_the_installed_service_of_its_name(folder: Path) -> None:
     assert f"SIMCORE_DEPLOY_SERVICE={entry.value}" in environment.split()
 
 
+def test_what_its_library_has_to_find_in_the_environment(folder: Path) -> None:
+    """ONNX Runtime would send telemetry otherwise, as soon as it is imported."""
+    service = entry_points(group="simcore.services")[folder.name].load()
+    wanted = {f"{key}={value}" for key, value in getattr(service, "environment", {}).items()}
+    assert ("ORT_DISABLE_TELEMETRY=1" in wanted) is (folder.name == "onnx_inference")
+    importing = [each for each in instructions(folder) if each.startswith(("RUN ", "ENV "))]
+    for each in importing:
+        if "import " in each or each.startswith("ENV "):
+            assert wanted <= set(each.split())
+
+
 def test_packages_are_those_of_the_extras(folder: Path) -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")

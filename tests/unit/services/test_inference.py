@@ -141,6 +141,39 @@ def test_what_finds_no_room_is_told_so_and_counted():
     assert [(m.at, m.name, m.value) for m in done.measures] == [(0, "rejected", 1)]
 
 
+LIBRARY = """
+import os
+
+SEEN = os.environ.get("LIBRARY_IS_QUIET")
+"""
+
+
+@pytest.mark.parametrize(("before", "seen"), [(None, "1"), ("0", "0")])
+def test_a_library_finds_its_environment_when_it_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str | None, seen: str
+) -> None:
+    """As ONNX Runtime, which sends telemetry otherwise; what the user has set counts."""
+    found = []
+
+    class Quiet(Summing):
+        library = "library_that_looks"
+        environment = {"LIBRARY_IS_QUIET": "1"}
+
+        def load(self, ctx, library):
+            found.append(library.SEEN)
+            return self.own, self.kind
+
+    (tmp_path / "library_that_looks.py").write_text(LIBRARY, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "library_that_looks", raising=False)
+    monkeypatch.setenv("LIBRARY_IS_QUIET", before or "")
+    if before is None:
+        monkeypatch.delenv("LIBRARY_IS_QUIET")
+    host(Quiet)
+    del sys.modules["library_that_looks"]
+    assert found == [seen]
+
+
 @pytest.mark.parametrize(
     ("payload", "why"),
     [
