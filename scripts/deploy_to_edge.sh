@@ -46,6 +46,11 @@ while [ $# -gt 0 ]; do
         exit 0
         ;;
     --*)
+        case $1 in
+        --name | --scenario | --service | --config | --base | --seed | --file | --image | --platform | --target | \
+            --registry | --broker | --prefix | --env-file | --network | --restart) ;;
+        *) fail "$1 is not known (try --help)" ;;
+        esac
         if [ $# -lt 2 ] || [ -z "$2" ]; then fail "$1 needs a value"; fi
         case $1 in
         --name) name=$2 ;;
@@ -58,7 +63,6 @@ while [ $# -gt 0 ]; do
         --env-file) environment=$2 ;;
         --network) network=$2 ;;
         --restart) restart=$2 ;;
-        *) fail "$1 is not known (try --help)" ;;
         esac
         shift
         ;;
@@ -141,6 +145,8 @@ mapfile -t running <"$bundle/run.args"
     if [ -n "$prefix" ]; then echo "SIMCORE_DEPLOY_PREFIX=$prefix"; fi
     if [ -n "$environment" ]; then cat "$environment"; fi
 } >>"$bundle/node.env"
+check='import sys; from simcore_backends.docker.bundle import check_told; check_told(sys.argv[1])'
+wrong=$("$python" -c "$check" "$bundle/node.env" 2>&1 >/dev/null) || fail "$wrong"
 if [ -n "$registry" ]; then tag=$registry/${tag#simcore-deployed/}; fi
 container=simcore-$name
 running=(docker run --detach --name "$container" --restart "$restart" --network "$network"

@@ -32,6 +32,8 @@ from simcore.scenario.model import Scenario
 
 from ..mqtt.options import options_of, wanted
 from ..service_keys import CALLABLE
+from ..services.deploy.options import VARIABLE, read
+from ..services.deploy.topics import Topics
 from . import hardening, images
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")  # of a node, as in scenarios
@@ -189,6 +191,25 @@ def environment(node: Deployed) -> dict[str, str]:
         told["MQTT"] = _json(node.mqtt)
     deploy = {f"SIMCORE_DEPLOY_{key}": value for key, value in told.items()}
     return {"PYTHONHASHSEED": "0", **given, **deploy}  # as in a simulation's container
+
+
+def check_told(file: str) -> None:
+    """Leave with a word if the program on the device would refuse what it is told.
+
+    Args:
+        file: of environment variables, as written here and added to by `scripts/deploy_to_edge.sh`.
+    """
+    lines = Path(file).read_text("utf-8").splitlines()
+    told = dict(line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
+    for key in ("BASE", "PASSWORD_FILE", "CONFIG", "MQTT"):
+        name = f"{VARIABLE}{key}"
+        if key in ("BASE", "PASSWORD_FILE") or told.get(name, "").startswith("@"):
+            told.pop(name, None)  # files of the device's
+    try:
+        options = read([], told)
+        Topics(options.prefix, options.name)
+    except UsageError as error:
+        raise SystemExit(str(error)) from None
 
 
 def _json(value: Any) -> str:
