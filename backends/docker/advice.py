@@ -18,6 +18,7 @@ _PROGRAM = (
     "its program has to speak simcore's protocol (docs/participants.md); what knows nothing of "
     "simcore takes part with timing: wallclock (docs/wallclock.md)"
 )
+_HEALTH = "start_timeout is the time that READY and health have together"
 _SOCKET = "if its engine does not let containers use a socket of this machine, say transport: stdio"
 
 
@@ -34,6 +35,8 @@ def advice_for(
     is_program = "service" not in options
 
     def advise(phase: Phase, rule: str) -> str | None:
+        if rule == "health":
+            return _HEALTH
         if phase is not CONNECTING:
             return None
         if rule == "process-ended":

@@ -62,5 +62,10 @@ def test_what_is_likely_for_a_service_and_for_a_program(
     assert {each for each in (PROTOCOL, RIGHTS, SOCKET, PYTHON) if each in told} == words
 
 
+def test_health_has_a_time_that_can_be_changed(tmp_path: Path) -> None:
+    told = advice_for({"service": "echo"}, tmp_path, "shared")(READYING, "health")
+    assert told == "start_timeout is the time that READY and health have together"
+
+
 def test_who_has_spoken_needs_none(tmp_path: Path) -> None:
     assert advice_for({}, tmp_path, "shared")(READYING, "deadline") is None
