@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +51,14 @@ def reserved_port() -> Iterator[int]:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", 0))
         yield holder.getsockname()[1]
+
+
+def until_none(left: Callable[[], list[Any]], what: str) -> None:
+    """Wait until nothing is left: where simcore was stopped at once, its guard ends the rest."""
+    deadline = time.monotonic() + PATIENCE
+    while found := left():
+        assert time.monotonic() < deadline, (what, found)
+        time.sleep(0.01)
 
 
 def heeding_modes() -> list[str]:

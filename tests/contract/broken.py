@@ -107,7 +107,7 @@ def exits_at_once(frame, peer):
     sys.exit(7)
 
 
-@breaks("deadline", on="HELLO", start_timeout=5.0)
+@breaks("deadline", on="HELLO", start_timeout=15.0)
 def says_nothing(frame, peer):
     hang()
 
@@ -165,7 +165,7 @@ def hello_twice(frame, peer):
 # -- READY
 
 
-@breaks("deadline", on="READY", start_timeout=5.0)
+@breaks("deadline", on="READY", start_timeout=15.0)
 def never_ready(frame, peer):
     hang()
 
@@ -497,13 +497,13 @@ class FasterThanPromised(Wire):
 # -- while it runs
 
 
-@breaks("deadline", on="DONE", timeout=1.0)
+@breaks("deadline", on="DONE", timeout=3.0)
 def hangs(frame, peer):
     if peer.count == AT:
         hang()
 
 
-@breaks("deadline", on="DONE", timeout=1.0)
+@breaks("deadline", on="DONE", timeout=3.0)
 def half_a_line(frame, peer):
     return [line(frame)[:-1]] if peer.count == AT else None
 
@@ -561,7 +561,7 @@ def no_bye(frame, peer):
     os._exit(0)
 
 
-@breaks("deadline", on="BYE", timeout=1.0)
+@breaks("deadline", on="BYE", timeout=3.0)
 def ignores_shutdown(frame, peer):
     hang()
 
@@ -602,7 +602,7 @@ class TellsTheTime(Meter):
         peer.record("clock", time.monotonic_ns(), at=until - 1)
 
 
-@breaks("pace", pause=2.5)
+@breaks("pace", pause=6.0)
 class GrowsImpatient(Clerk):
     def start(self, peer):
         self.answered = time.monotonic()
@@ -611,7 +611,7 @@ class GrowsImpatient(Clerk):
     def advance(self, peer, until, inputs):
         waited = time.monotonic() - self.answered
         following = super().advance(peer, until, inputs)
-        peer.record("timeouts", int(waited / 2))
+        peer.record("timeouts", int(waited / 5))
         self.answered = time.monotonic()
         return following
 

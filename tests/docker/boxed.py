@@ -17,7 +17,7 @@ from typing import Any
 
 from docker import DockerClient
 from reports import Report, report_of
-from support import ROOT, Project
+from support import ROOT, Project, until_none
 
 PROGRAM = ROOT / "tests" / "system" / "participants" / "program.py"
 
@@ -93,7 +93,7 @@ def boxed(folder: Path, image: str) -> Iterator[Project]:
     shutil.copy(PROGRAM, folder / "program.py")
     try:
         yield project
-        assert os.listdir(temporary) == [], "nothing private is left"
+        until_none(lambda: os.listdir(temporary), "nothing private is left")
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from support import Ended, Project
+from support import Ended, Project, until_none
 
 CLIENT = """
 def client(node):
@@ -35,7 +35,7 @@ def contained(folder: Path) -> Iterator[Project]:
     project.write("models.py", CLIENT)
     try:
         yield project
-        assert os.listdir(temporary) == [], "nothing private is left"
+        until_none(lambda: os.listdir(temporary), "nothing private is left")
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -12,13 +12,11 @@ import re
 import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from support import PATIENCE, Project
+from support import Project, until_none
 
 PROGRAM = Path(__file__).parent / "participants" / "program.py"
 
@@ -96,14 +94,6 @@ def outsiders(folder: Path) -> Iterator[Project]:
         until_none(lambda: os.listdir(temporary), "nothing private is left")
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def until_none(left: Callable[[], list[Any]], what: str) -> None:
-    """Wait until nothing is left: where simcore was stopped at once, its guard ends the rest."""
-    deadline = time.monotonic() + PATIENCE
-    while found := left():
-        assert time.monotonic() < deadline, (what, found)
-        time.sleep(0.01)
 
 
 def left_of(process: int) -> list[int]:

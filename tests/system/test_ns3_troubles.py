@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from firmware_devices import completed, manifest, program, refused, report_of, run, without
 from ns3_native import require_ns3
-from outsiders import left_of, outsiders, until_none
+from outsiders import left_of, outsiders
 from simcore_netmodels.ns3 import wheel
-from support import Project
+from support import Project, until_none
 
 from simcore import open_run
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outsiders import left_of, outsiders, until_none
+from outsiders import left_of, outsiders
 from reports import Report, report_of
-from support import Project
+from support import Project, until_none
 
 from simcore import open_run
 

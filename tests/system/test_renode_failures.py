@@ -25,7 +25,7 @@ from firmware_devices import (
     run,
     without,
 )
-from outsiders import left_of, until_none
+from outsiders import left_of
 from renode_devices import (
     MS,
     options,
@@ -36,7 +36,7 @@ from renode_devices import (
     stand_in,
 )
 from renode_machine import PLATFORM, fake_only
-from support import PATIENCE, Project
+from support import PATIENCE, Project, until_none
 
 __all__ = ["parrot", "project"]
 
