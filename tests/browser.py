@@ -63,6 +63,7 @@ class Browser:
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.ask(f"{domain}.enable")
+        self.ask("Page.setLifecycleEventsEnabled", enabled=True)
 
     def __enter__(self) -> Browser:
         return self
@@ -117,8 +118,9 @@ class Browser:
             width=width, height=900, deviceScaleFactor=1, mobile=False,
         )  # fmt: skip
         self.events.clear()
-        self.ask("Page.navigate", url=page.resolve().as_uri())
-        while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
+        # Of this page: the empty one of the beginning may only be loaded now, on a busy machine.
+        loader = self.ask("Page.navigate", url=page.resolve().as_uri())["loaderId"]
+        while not any(_is_loaded(event, loader) for event in self.events):
             self.events.append(self._next())
 
     def evaluate(self, script: str) -> Any:
@@ -155,3 +157,8 @@ class Browser:
     def picture(self) -> bytes:
         """What the window shows, as PNG."""
         return base64.b64decode(self.ask("Page.captureScreenshot")["data"])
+
+
+def _is_loaded(event: dict[str, Any], loader: str) -> bool:
+    found = event.get("params", {})
+    return (found.get("name"), found.get("loaderId")) == ("load", loader)

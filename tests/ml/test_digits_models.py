@@ -66,7 +66,7 @@ def test_the_script_makes_the_same_bytes(
         environment |= {"ATEN_CPU_CAPABILITY": capability, "ONEDNN_MAX_CPU_ISA": "SSE41"}
     done = subprocess.run(
         [sys.executable, MODELS / "train_digits.py", tmp_path],
-        env=environment, capture_output=True, text=True, check=True, timeout=PATIENCE,
+        env=environment, capture_output=True, text=True, check=True, timeout=5 * PATIENCE,
     )  # fmt: skip
     assert done.stdout == (
         "digits_tiny: 776 of 899 right, 86.3%\n"
@@ -87,6 +87,6 @@ def test_no_training_on_the_test_half(torch: Any, onnx: Any, tmp_path: Path) -> 
     (copy / "data" / "digits.bin").write_bytes(records[: 898 * 65] + bytes(899 * 65))
     (tmp_path / "firmware" / "app").mkdir(parents=True)
     command = [sys.executable, copy / "models" / "train_digits.py"]
-    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+    subprocess.run(command, check=True, capture_output=True, timeout=5 * PATIENCE)
     for name, file in WHERE.items():
         assert (tmp_path / file.relative_to(ROOT)).read_bytes() == file.read_bytes(), name
