@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
+from operator import index
 from typing import TYPE_CHECKING, Any
 
-from simcore.errors import UsageError
+from simcore.errors import ModelError, UsageError
 from simcore.extensions import energy
 from simcore.units import duration
 
@@ -29,7 +30,7 @@ AGAIN = 1_000_000_000
 """Time (ns) after which a device that has no rule asks for one again."""
 
 Classify = Callable[[Any], tuple[Any, int]]
-"""Label and confidence (per mille) of an image."""
+"""Label and confidence (per mille, a whole number from 0 to 1000) of an image."""
 
 
 def device(
@@ -55,8 +56,11 @@ def device(
         show: called with each label that the device shows.
 
     Raises:
-        UsageError: the scenario has no `placement`.
+        UsageError: the scenario has no `placement`, or the device no images.
+        ModelError: `classify` raised, or what it says is no label and confidence.
     """
+    if len(images) == 0:
+        raise UsageError(f"{node.name} has no images: give placement.device at least one")
     Device(node, images, classify, duration(cost), to or _destination(node), show).start()
     yield node.env.event()  # all that follows is timers and messages, and ends with the node
 
@@ -142,7 +146,7 @@ class Device:
                 f"{self._node.name} cannot compute, and its rule is {keeper.text!r}: give "
                 "placement.device what it classifies with"
             )
-        label, confidence = classify(self._images[self._index])
+        label, confidence = self._answer(classify)
         verdict = keeper.decide(confidence)
         if self._show is not None:
             self._show(label)
@@ -155,6 +159,29 @@ class Device:
         }  # fmt: skip
         self._note(self._node.send(self._to, "reading", reading, size=16))
         self._go_on()
+
+    def _answer(self, classify: Classify) -> tuple[Any, int]:
+        """What it says of the image, if that makes sense; it is code of the user's."""
+        try:
+            answer = classify(self._images[self._index])
+        except Exception as error:
+            raise self._senseless(f"raised {type(error).__name__}: {error}") from error
+        try:
+            label, confidence = answer
+            confidence = index(confidence)
+        except (TypeError, ValueError):
+            pass
+        else:
+            if 0 <= confidence <= 1000:
+                return label, confidence
+        raise self._senseless(
+            f"said {answer!r}: a label and how sure it is are needed, per mille, a whole number "
+            "from 0 to 1000"
+        )
+
+    def _senseless(self, what: str) -> ModelError:
+        name = self._node.name
+        return ModelError(f"what {name} classifies with {what}", node=name, now=self._node.now)
 
     def _ask(self, at: int, why: str, own: tuple[Any, int] | None) -> None:
         index = self._index

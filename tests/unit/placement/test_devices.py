@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from worlds import both, play, world
 
@@ -163,6 +164,40 @@ def test_without_placement_it_has_nobody_to_talk_to():
 
     with pytest.raises(UsageError, match="meter is a device, and the scenario has no 'placement'"):
         play(world({"meter": meter}))
+
+
+@pytest.mark.parametrize(
+    ("said", "what"),
+    [
+        (lambda _: (3, 0.7), r"said \(3, 0.7\): a label and how sure it is are needed, per mille"),
+        (lambda _: (3, 1001), r"said \(3, 1001\): "),
+        (lambda _: (3, -1), r"said \(3, -1\): "),
+        (lambda _: (3, "700"), r"said \(3, '700'\): "),
+        (lambda _: (3,), r"said \(3,\): "),
+        (lambda _: None, "said None: "),
+        (lambda _: 1 // 0, "raised ZeroDivisionError: "),
+    ],
+)
+def test_what_classifies_and_makes_no_sense_is_named(said, what):
+    desk = setting_up("rule confidence 700; next 6; period 1000")
+    with pytest.raises(ModelError, match=f"^what meter classifies with {what}") as caught:
+        run(desk, classify=said, cost="5ms")
+    assert (caught.value.node, caught.value.now) == ("meter", 1_025_000_000)
+
+
+def test_a_confidence_may_be_any_whole_number():
+    desk = setting_up("rule confidence 700; next 6; period 1000")
+    assert heard(run(desk, classify=lambda _: (3, np.int32(800)))) == heard(
+        run(desk, classify=lambda _: (3, 800))
+    )
+
+
+def test_a_device_needs_images():
+    def meter(node: Any) -> Any:
+        yield from placement.device(node, (), classify, to="desk")
+
+    with pytest.raises(UsageError, match="meter has no images: give placement.device at least one"):
+        play(world({"meter": meter, "desk": setting_up("")}))
 
 
 def test_nothing_else_is_to_be_had_here():
