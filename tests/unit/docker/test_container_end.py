@@ -13,14 +13,16 @@ from simcore.errors import ParticipantError
 
 class Boxed(Dying):
     takes = 4.0
+    starved = False
 
 
 def test_a_busy_engine_has_time_to_tell_of_an_end() -> None:
     line = Boxed({})
     with Federation(world({"a": None}), plugins=PLUGINS) as federation:
         remote = ContainerParticipant(
-            federation, "prober", ["a"], line, transport="stdio", health=None, start_timeout=30.0
-        )
+            federation, "prober", ["a"], line, transport="stdio", health=None, start_timeout=30.0,
+            advice=lambda _, __: None,
+        )  # fmt: skip
         remote.launch()
         remote.ready(0)
         remote.begin(5, [])
