@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from simcore.errors import ExitCode, Interrupted
@@ -138,7 +138,7 @@ def signals(say: Callable[[str], None]) -> Iterator[Stopping]:
         for number in (signal.SIGINT, signal.SIGTERM):
             before[number] = signal.signal(number, stopping.handle)
     try:
-        with _nothing_lost():
+        with _nothing_lost() if before else nullcontext():
             yield stopping
     except BaseException as error:
         if _came_of_signal(error):
