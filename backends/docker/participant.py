@@ -149,12 +149,13 @@ class ContainerParticipant(Remote):
         *arguments: Any,
         health: Mapping[str, Any] | None,
         start_timeout: float,
-        advice: Callable[[Phase, str], str | None],
+        advice: Callable[[Phase, str], str | None] | None = None,
         **more: Any,
     ) -> None:
         def advise(phase: Phase, rule: str) -> str | None:
-            starved = self.running is not None and self.running.starved
-            return None if starved else advice(phase, rule)  # that says it all
+            if advice is None or (self.running is not None and self.running.starved):
+                return None  # who lacked memory knows all
+            return advice(phase, rule)
 
         super().__init__(*arguments, start_timeout=start_timeout, advice=advise, **more)
         self._health = health

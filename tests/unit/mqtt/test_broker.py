@@ -6,7 +6,7 @@ What is tested here of the model holds of Mosquitto, too: `test_mqtt_equality` c
 from __future__ import annotations
 
 import pytest
-from scripted import SECOND, Scripted, message
+from scripted_clients import SECOND, Scripted, message
 from simcore_backends.mqtt.broker import Broker, Lost, Opened, Received
 from simcore_backends.mqtt.model import Model
 from simcore_backends.mqtt.packets import (
