@@ -118,9 +118,13 @@ def _come_again(number: int) -> None:
 
 def _came_of_signal(error: BaseException | None) -> bool:
     """Whether a signal is behind an error: Python 3.11 wraps what the making of a class raises."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
+    seen: set[int] = set()  # what a model raised of simcore's errors is its own cause
+    while error is not None and id(error) not in seen:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        seen.add(id(error))
         error = error.__cause__
-    return error is not None
+    return False
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from typing import Any
 
 from docker import DockerClient
 from docker.errors import DockerException, NotFound
-from support import PATIENCE
 
 from simcore.private import is_over
 
@@ -21,6 +20,9 @@ RUN = "simcore.run"
 
 OWNER = "simcore.owner"
 """The label that says whose run it belongs to."""
+
+CLEARING = 300
+"""Seconds of wall time for a guard to clear up after a simcore that was killed: a backstop."""
 
 
 class Missing(Exception):
@@ -85,7 +87,7 @@ def of_another(labels: dict[str, str]) -> bool:
 
 
 def left(
-    client: DockerClient, before: Set[str] = frozenset(), clearing: float = PATIENCE
+    client: DockerClient, before: Set[str] = frozenset(), clearing: float = CLEARING
 ) -> list[str]:
     """What simcore has left, once its guards have had time to clear up.
 

@@ -75,6 +75,14 @@ def test_a_signal_is_known_by_whatever_python_makes_of_it(wrapped: bool) -> None
     assert caught.value.exit_code == ExitCode.INTERRUPTED
 
 
+def test_an_error_may_be_its_own_cause() -> None:
+    """As one of simcore's is that a model raised, and the node told of."""
+    error = UsageError("no such node")
+    with pytest.raises(UsageError) as caught, signals(lambda _: None):
+        raise error from error
+    assert caught.value is error
+
+
 def test_what_else_fails_there_is_told_as_ever(capsys: pytest.CaptureFixture[str]) -> None:
     told: list[object] = []
 
