@@ -87,6 +87,9 @@ class Remote(Participant):
             broke; a line for the report, or None.
     """
 
+    _dying = _GRACE
+    """Seconds that its end may take to be known once its connection has closed."""
+
     def __init__(
         self,
         federation: Federation,
@@ -137,9 +140,6 @@ class Remote(Participant):
         self._ended_at: float | None = None
         self._over = False
         self._shut_down: ChannelError | None = None
-
-    _dying = _GRACE
-    """Seconds that its end may take to be known once its connection has closed."""
 
     # -- starting
 
