@@ -200,10 +200,11 @@ class Hanging:
     """An experiment whose two trials hang; `pipe` ends when neither process lives."""
 
     def __init__(self, scenario: Path) -> None:
+        self.out = scenario.parent / "out"
         fifo = scenario.parent / "pipe"
         os.mkfifo(fifo)
         hang = ["--set", f"nodes.sender.config.hangs={fifo}", "--jobs", "2"]
-        arguments = ["trials", str(scenario), "3", "--out", str(scenario.parent / "out"), *hang]
+        arguments = ["trials", str(scenario), "3", "--out", str(self.out), *hang]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "simcore", *arguments],
             start_new_session=True,
@@ -226,6 +227,14 @@ class Hanging:
         assert ready, "nothing happened for minutes"
         return os.read(self.pipe, 100).decode()
 
+    def check_end(self, code: ExitCode) -> None:
+        """Wait for the end: no process is left, and what was done before is kept."""
+        output, _ = self.process.communicate(timeout=PATIENCE)
+        assert self.process.returncode == code, output
+        assert "Traceback" not in output
+        assert self.read() == ""  # the end of the pipe: nobody holds it any more
+        assert document(self.out)["wanted"] == 3
+
     def clear(self) -> None:
         os.close(self.pipe)
         for pid in (self.process.pid, *self.children):
@@ -239,11 +248,7 @@ def test_ctrl_c_leaves_no_process_and_keeps_what_is_done(scenario: Path) -> None
     try:
         assert hanging.blocked == [True, True]
         os.killpg(hanging.process.pid, signal.SIGINT)  # as a terminal does, children included
-        output, _ = hanging.process.communicate(timeout=PATIENCE)
-        assert hanging.process.returncode == ExitCode.INTERRUPTED, output
-        assert "Traceback" not in output
-        assert hanging.read() == ""  # the end of the pipe: nobody holds it any more
-        assert document(scenario.parent / "out")["wanted"] == 3
+        hanging.check_end(ExitCode.INTERRUPTED)
     finally:
         hanging.clear()
 
@@ -252,7 +257,7 @@ def test_ctrl_c_once_more_ends_what_takes_its_time(scenario: Path) -> None:
     hanging = Hanging(scenario)
     try:
         hanging.process.send_signal(signal.SIGINT)
-        log = scenario.parent / "out" / "trial-000" / "logs" / "simcore.log"
+        log = hanging.out / "trial-000" / "logs" / "simcore.log"
         for _ in range(100 * PATIENCE):
             if log.exists() and "stopping at the next instant" in log.read_text():
                 break
@@ -260,11 +265,7 @@ def test_ctrl_c_once_more_ends_what_takes_its_time(scenario: Path) -> None:
         else:
             pytest.fail("the trials were not asked to end")
         hanging.process.send_signal(signal.SIGINT)
-        output, _ = hanging.process.communicate(timeout=PATIENCE)
-        assert hanging.process.returncode == ExitCode.INTERRUPTED, output
-        assert "Traceback" not in output
-        assert hanging.read() == ""
-        assert document(scenario.parent / "out")["wanted"] == 3
+        hanging.check_end(ExitCode.INTERRUPTED)
     finally:
         hanging.clear()
 
@@ -273,11 +274,7 @@ def test_sigterm_leaves_no_process_and_keeps_what_is_done(scenario: Path) -> Non
     hanging = Hanging(scenario)
     try:
         hanging.process.terminate()
-        output, _ = hanging.process.communicate(timeout=PATIENCE)
-        assert hanging.process.returncode == ExitCode.TERMINATED, output
-        assert "Traceback" not in output
-        assert hanging.read() == ""
-        assert document(scenario.parent / "out")["wanted"] == 3
+        hanging.check_end(ExitCode.TERMINATED)
     finally:
         hanging.clear()
 
