@@ -115,8 +115,12 @@ SERVED = [
 
 
 @contextmanager
-def realtime(folder: Path, image: str, duration_ms: int = 500) -> Iterator[Project]:
-    """The project, with a folder for temporary files."""
+def realtime(folder: Path, image: str, duration_ms: int = 2000) -> Iterator[Project]:
+    """The project, with a folder for temporary files.
+
+    What a program in real time says in a run depends on how much of this machine it gets: the
+    duration leaves it a hundred times of what it needs.
+    """
     temporary = tempfile.mkdtemp(prefix="s")
     environment = {"TMPDIR": temporary, "XDG_RUNTIME_DIR": "", "PYTHONDONTWRITEBYTECODE": "1"}
     project = Project(folder, environment)
