@@ -14,8 +14,10 @@ def sensor(node):
         if expected is not None:
             node.record("error", abs(expected - values[-1]))
         if len(values) > 1:
-            node.send("predictor", "values", {"values": list(values)})
+            question = node.send("predictor", "values", {"values": list(values)})
             answer = yield node.receive("prediction", timeout="1s")
+            while answer is not None and answer.cause != question.id:  # a late one
+                answer = yield node.receive("prediction", timeout="1s")
             expected = None if answer is None else answer.payload["next"]
             node.record("response_ms", (node.now - asked) / 1e6)
         yield node.sleep(max(asked + 100_000_000 - node.now, 0))

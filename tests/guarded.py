@@ -136,7 +136,7 @@ class Ward:
                 assert _await(guards[0], PATIENCE), "a guard does not end"
                 at_work = time.monotonic()
             # What remains may be a guard that does not yet look like one.
-            elif _await(processes[0][0].pid, 0.02) or time.monotonic() - at_work < 5:
+            elif _await(processes[0][0].pid, 0.02) or time.monotonic() - at_work < 30:
                 continue
             else:
                 break

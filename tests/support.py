@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import shutil
 import signal
@@ -24,6 +25,17 @@ PATIENCE = 300
 """Seconds of wall time before a test gives up on a process: a backstop, never a measure."""
 
 ROOT = Path(__file__).parents[1]
+
+_PROGRESS = re.compile(r"\S+: (starting|.* of .*, \S+x real time, \d+ s left)\n")
+
+
+def without_progress(said: str) -> str:
+    """What a command has said, but for how far it is.
+
+    It says that every ten seconds, and some machines are slower than others.
+    """
+    lines = said.splitlines(keepends=True)
+    return "".join(line for line in lines if not _PROGRESS.fullmatch(line))
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -137,6 +149,12 @@ class Started:
     def go(self) -> None:
         """Let the program go on that reads from GO."""
         os.write(self._go, b"go\n")
+
+    def next_line(self) -> str:
+        """The next line that the program says on its standard error, but for how far it is."""
+        assert self.process.stderr is not None
+        lines: Iterator[str] = filter(without_progress, self.process.stderr)
+        return next(lines, "")
 
     def send(self, number: int) -> None:
         """Send a signal to the program, and to no child of it."""

@@ -28,11 +28,11 @@ from .keys import log_cap
 
 BASE = "/scenario"
 """Where a container finds the scenario's folder."""
-_ENGINE_KNOWS = 5.0
+_ENGINE_KNOWS = 20.0
 """Seconds after which the engine, on a busy machine, knows of an end that the kernel knows of."""
 _SLICE = 0.1
 """Seconds between two looks at whether the run was asked to stop."""
-_SETTLING = 1.0
+_SETTLING = 5.0
 """Seconds that a container may take to end once the engine has refused to run a command in it."""
 
 

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 RUN = "simcore.run"
 OWNER = "simcore.owner"
-_QUIET = 1.0
+_QUIET = 1.5
 """Seconds without a new container of a dead run before it is taken to have no more."""
+_BUSY = 50
+"""And so many times what the engine takes to be asked: a busy one makes containers slowly."""
 _PAUSE = 0.05
 _LONGEST = 30.0
 
@@ -126,15 +128,19 @@ def _left(kind: str, identity: str, name: str, labels: Mapping[str, str]) -> Lef
 
 def sweep(api: APIClient, run: str) -> None:
     """Remove all of a run whose simcore has died."""
-    began = quiet = time.monotonic()
-    while time.monotonic() - quiet < _QUIET and time.monotonic() - began < _LONGEST:
+    began = quiet = now = time.monotonic()
+    patience = _QUIET
+    while now - quiet < patience and now - began < _LONGEST:
         try:
-            for each in of_run(api, run):
-                quiet = time.monotonic()
+            found = list(of_run(api, run))
+            patience = max(patience, _BUSY * (time.monotonic() - now))
+            for each in found:
                 each.remove(api)
+                quiet = time.monotonic()
         except failures():
             quiet = time.monotonic()  # a busy engine may still do it
         time.sleep(_PAUSE)
+        now = time.monotonic()
 
 
 def main(run: str) -> None:

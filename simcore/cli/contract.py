@@ -114,14 +114,14 @@ _SAMPLE = 'message={"value":1}'
 @click.option(
     "--start-timeout",
     metavar="DURATION",
-    default="5s",
+    default="20s",
     show_default=True,
     help="Wall time until it must be ready.",
 )
 @click.option(
     "--timeout",
     metavar="DURATION",
-    default="5s",
+    default="20s",
     show_default=True,
     help="Wall time that it may take to answer, and to end.",
 )

@@ -69,8 +69,8 @@ class Plan:
     seed: int = 1
     samples: tuple[Sample, ...] = (Sample("message", {"value": 1}),)
     duration: int = 1_000_000_000
-    start_timeout: float = 5.0
-    timeout: float = 5.0
+    start_timeout: float = 20.0
+    timeout: float = 20.0
     pause: float = 0.1
     least_delay: int = 0
     skip: frozenset[str] = frozenset()

@@ -115,7 +115,7 @@ SERVED = [
 
 
 @contextmanager
-def realtime(folder: Path, image: str, duration_ms: int = 2000) -> Iterator[Project]:
+def realtime(folder: Path, image: str, duration_ms: int = 4000) -> Iterator[Project]:
     """The project, with a folder for temporary files.
 
     What a program in real time says in a run depends on how much of this machine it gets: the

@@ -163,7 +163,7 @@ def test_container_that_is_removed(project: Project, engine: DockerClient) -> No
 
 
 def test_container_that_is_paused(project: Project, engine: DockerClient) -> None:
-    options = ["--set=nodes.sensor.config.waits_at=4", *sink(timeout="3s")]
+    options = ["--set=nodes.sensor.config.waits_at=4", *sink(timeout="10s")]
     with project.start("scenario.yaml", "--out", "run", *options) as run:
         run.until("reached")
         container = container_of(engine, "sink", run.process.pid)

@@ -76,22 +76,22 @@ def test_good_at_last(project: Project) -> None:
 def test_never(project: Project) -> None:
     said = failed(
         project,
-        *health("[sh, -c, 'echo first; echo no model yet; exit 4']", "start_timeout=6s"),
+        *health("[sh, -c, 'echo first; echo no model yet; exit 4']", "start_timeout=15s"),
     )
     assert (
-        "did not succeed within 6 s: at last it exited with code 4 and said 'no model yet' (rule: health)"
+        "did not succeed within 15 s: at last it exited with code 4 and said 'no model yet' (rule: health)"
         in said
     )
     assert "process: is running" in said
 
 
 def test_a_command_that_does_not_end(project: Project) -> None:
-    said = failed(project, *health("[sleep, '3600']", "start_timeout=6s"))
-    assert "service: its health command 'sleep 3600' did not end within 6 s (rule: health)" in said
+    said = failed(project, *health("[sleep, '3600']", "start_timeout=15s"))
+    assert "service: its health command 'sleep 3600' did not end within 15 s (rule: health)" in said
 
 
 def test_a_command_that_is_not_there(project: Project) -> None:
-    said = failed(project, *health("[no-such-program]", "start_timeout=6s"))
+    said = failed(project, *health("[no-such-program]", "start_timeout=15s"))
     assert "no-such-program" in said
     assert "(rule: health)" in said
 

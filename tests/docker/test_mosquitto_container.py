@@ -26,7 +26,7 @@ from support import PATIENCE, ROOT
 from simcore import open_run
 
 REAL = "implementation: mosquitto, run: container"
-TIMEOUT = "--set=nodes.broker.timeout=3s"
+TIMEOUT = "--set=nodes.broker.timeout=10s"
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ def test_paused(project: Brokered, engine: DockerClient) -> None:
         run.go()
         report = project.failed(run.end())
     assert report.rule == "deadline"
-    assert report.first.startswith("broker did not answer within 3 s")
+    assert report.first.startswith("broker did not answer within 10 s")
     assert report.process.startswith(f"is paused (docker unpause {container.name} would")
     assert project.heard() == 3 * 29
 

@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from support import PATIENCE
+from support import PATIENCE, without_progress
 
 import simcore
 
@@ -53,9 +53,6 @@ ROLES = {
     "text": {"output", "figure"},
 }
 """What a block of each language may be for."""
-
-PROGRESS = re.compile(r"\S+: (starting|.* of .*, \S+x real time, \d+ s left)")
-"""What a command says every ten seconds, which no page shows: some machines are slower than others."""
 
 MODELS = "def meter(node):\n    yield\n\n\ndef truth(index):\n    return 0\n"
 BASE = """
@@ -347,8 +344,7 @@ class Reader:
             timeout=PATIENCE,
         )
         self._code = done.returncode
-        lines = [line for line in done.stdout.splitlines() if not PROGRESS.fullmatch(line)]
-        return _stripped(lines), done.returncode
+        return _stripped(without_progress(done.stdout).splitlines()), done.returncode
 
     # -- the other languages
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from guarded import DRIVER, Ward
-from support import Started
+from support import PATIENCE, Started
 
 PRELUDE = """
 import os, signal, subprocess, sys
@@ -211,7 +211,7 @@ def test_whatever_a_child_does(ward: Ward, does: str, ends: str) -> None:
         run.until("ready")
         if ends == "killed":
             run.send(signal.SIGKILL)
-        out, err = run.process.communicate("\n", timeout=60)
+        out, err = run.process.communicate("\n", timeout=PATIENCE)
         assert (out, err) == ("", "")
         if ends == "closed":
             assert run.process.returncode == 0
@@ -229,7 +229,7 @@ def test_readers_of_simcores_output_see_its_end(ward: Ward) -> None:
         os.close(theirs)
         run.until("ready")
         run.send(signal.SIGKILL)
-        assert run.process.communicate(timeout=60) == ("", "")  # though the guard is stopped
+        assert run.process.communicate(timeout=PATIENCE) == ("", "")  # though the guard is stopped
         for look, is_guard in ward.processes():
             if is_guard:
                 os.kill(look.pid, signal.SIGCONT)

@@ -118,17 +118,17 @@ def assert_earlier_results(project: Project) -> None:
 
 
 HANGING = {
-    "hangs": ("sink sent nothing within 3 s", "is running"),
-    "stopped": ("sink sent nothing within 3 s", "is stopped (SIGSTOP)"),
-    "late": ("sink sent nothing within 3 s", "is running"),
-    "slow_line": ("bytes without a newline within 3 s", "is running"),
+    "hangs": ("sink sent nothing within 10 s", "is running"),
+    "stopped": ("sink sent nothing within 10 s", "is stopped (SIGSTOP)"),
+    "late": ("sink sent nothing within 10 s", "is running"),
+    "slow_line": ("bytes without a newline within 10 s", "is running"),
 }
 
 
 @pytest.mark.parametrize("mode", HANGING)
 def test_program_that_does_not_answer_in_time(project: Project, mode: str) -> None:
     says, process = HANGING[mode]
-    report = failed(project, *sink(mode, timeout="3s"))
+    report = failed(project, *sink(mode, timeout="10s"))
     assert report.rule == "deadline"
     assert says in report.first
     assert report.process == process
@@ -158,10 +158,10 @@ def test_program_that_is_killed_between_two_exchanges(project: Project) -> None:
 def test_program_that_never_reads(project: Project) -> None:
     # More than the buffers of a socket hold, so that it is the sending that comes to its end.
     load = "--set=nodes.sensor.config={load: 4000000}"
-    report = failed(project, *sink("never_reads", timeout="5s"), load)
+    report = failed(project, *sink("never_reads", timeout="10s"), load)
     assert report.rule == "deadline"
     assert "waits for sink to take the ADVANCE" in report.waiting
-    assert re.search(r"sink did not read within 5 s: \d+ of 40\d+ bytes were taken", report.first)
+    assert re.search(r"sink did not read within 10 s: \d+ of 40\d+ bytes were taken", report.first)
     assert report.pending.startswith("ADVANCE 4 until 0.004s")
 
 
@@ -193,7 +193,7 @@ def test_free_running_program_outside_its_window(project: Project, mode: str) ->
 AT_START = {
     "exits_at_once": ("process-ended", "sink exited with code 7 before it was ready"),
     "exits_before_ready": ("process-ended", "sink exited with code 0 before it was ready"),
-    "never_connects": ("deadline", "sink did not connect within 10 s"),
+    "never_connects": ("deadline", "sink did not connect within 20 s"),
     "another_kind": ("kind", "READY: kind is 'network', the scenario has it as 'reactive'"),
     "grain_of_a_reactive": ("grain", "READY: grain is for free-running participants only"),
     "misspelt_ready": ("frame-shape", "READY: "),
@@ -203,7 +203,7 @@ AT_START = {
 @pytest.mark.parametrize("mode", AT_START)
 def test_program_that_does_not_get_ready(project: Project, mode: str) -> None:
     rule, says = AT_START[mode]
-    soon = {"start_timeout": "10s"} if rule == "deadline" else {}
+    soon = {"start_timeout": "20s"} if rule == "deadline" else {}
     report = failed(project, *sink(mode, **soon))
     assert report.rule == rule
     assert says in report.first
@@ -275,7 +275,7 @@ def test_program_that_cannot_be_started(project: Project, says: str) -> None:
 
 AT_END = {
     "ends_badly": ("exit", "sink said BYE and then exited with code 4", "exited with code 4"),
-    "never_ends": ("exit", "sink said BYE and did not end within 3 s", "is running"),
+    "never_ends": ("exit", "sink said BYE and did not end within 10 s", "is running"),
     "no_bye": ("process-ended", "sink exited with code 0 before it said BYE", "exited with code 0"),
     "done_instead_of_bye": ("frame-order", "BYE was expected, and DONE came", "is running"),
 }
@@ -284,7 +284,7 @@ AT_END = {
 @pytest.mark.parametrize("mode", AT_END)
 def test_program_that_does_not_end_in_order(project: Project, mode: str) -> None:
     rule, says, process = AT_END[mode]
-    soon = {"timeout": "3s"} if mode == "never_ends" else {}
+    soon = {"timeout": "10s"} if mode == "never_ends" else {}
     report = failed(project, *sink(mode, **soon))
     assert report.rule == rule
     assert says in report.first
@@ -297,7 +297,7 @@ def test_program_that_does_not_end_in_order(project: Project, mode: str) -> None
 
 
 def test_wrong_token_alone_is_refused(project: Project) -> None:
-    report = failed(project, *sink("wrong_token", start_timeout="10s"))
+    report = failed(project, *sink("wrong_token", start_timeout="20s"))
     assert report.rule == "deadline"
     refused = "HELLO: no participant 'sink' with this token"
     assert f"  refused: {refused}" in report.text
@@ -356,8 +356,7 @@ def test_interrupt_while_a_program_does_not_end(project: Project) -> None:
     with project.start("scenario.yaml", "--out", "run", *sink("never_ends")) as started:
         started.until("reached")
         started.send(signal.SIGINT)
-        shown = started.process.stderr
-        assert shown is not None and "once more stops at once" in shown.readline()
+        assert "once more stops at once" in started.next_line()
         started.send(signal.SIGINT)
         ended = started.end()
     assert ended.code == 130, ended.err

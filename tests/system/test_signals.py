@@ -95,7 +95,7 @@ def test_second_signal_stops_a_model_that_never_returns(
     with start(project, *happening("blocks", 3000)) as run:
         run.until("reached")
         run.send(number)
-        assert "once more stops at once" in run.process.stderr.readline()  # type: ignore[union-attr]
+        assert "once more stops at once" in run.next_line()
         run.go()
         run.send(number)
         ended = run.end()
@@ -112,7 +112,7 @@ def test_second_signal_stops_a_service_that_never_returns(project: Project) -> N
     with start(project, "--set=nodes.sink={service: models.py:Stubborn}") as run:
         run.until("reached")
         run.send(signal.SIGINT)
-        run.process.stderr.readline()  # type: ignore[union-attr]
+        run.next_line()
         run.send(signal.SIGINT)
         ended = run.end()
     assert ended.code == 130

@@ -198,6 +198,23 @@ def test_a_sweep_removes_one_run_and_waits_for_what_comes_late(api: Any, soon: l
     assert 1.0 < soon[0] < 5.0
 
 
+def test_a_sweep_gives_a_busy_engine_more_time(
+    api: Any, soon: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that takes 0.1 s to be asked may make a container seconds after it was asked to."""
+    run, listed = Owner.new().run, api.containers
+
+    def slowly(**options: Any) -> Any:
+        soon[0] += 0.1
+        return listed(**options)
+
+    monkeypatch.setattr(api, "containers", slowly)
+    api.late = {30: run}  # after 4.5 s
+    sweep(api, run)
+    assert api.here == {}
+    assert 4.5 + 5.0 <= soon[0] < 10.0
+
+
 def test_a_sweep_ends_though_an_engine_never_does_what_it_is_asked(
     api: Any, soon: list[float]
 ) -> None:
