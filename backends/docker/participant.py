@@ -28,7 +28,7 @@ from .keys import log_cap
 
 BASE = "/scenario"
 """Where a container finds the scenario's folder."""
-_ENGINE_KNOWS = 20.0
+_ENGINE_KNOWS = 10.0
 """Seconds after which the engine, on a busy machine, knows of an end that the kernel knows of."""
 _SLICE = 0.1
 """Seconds between two looks at whether the run was asked to stop."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LISTENING = Phase("to listen", "it listened")
 _PAUSE = 0.005
 """Seconds between two looks whether it listens."""
-_ENGINE_KNOWS = 20.0
+_ENGINE_KNOWS = 10.0
 """Seconds after which the Docker Engine knows of the end of a container, on a busy machine."""
 
 

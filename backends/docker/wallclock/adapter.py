@@ -34,7 +34,7 @@ OVERRUN = "overrun_ms"
 
 _SLICE = 0.1
 """Seconds between two looks at whether there is still something to wait for."""
-_ENDING = 20.0
+_ENDING = 10.0
 """Seconds for the engine to tell how a container has ended whose processes are gone."""
 
 
